@@ -1,0 +1,200 @@
+"""The vocabulary: what is asked for and what comes back. Loads without torch.
+
+The structs are the wire structs: `bridge.protocol` maps message tags and OSC addresses to
+them, msgspec validates them once at the edge, and everything behind the edge trusts them.
+Ranges stand here and nowhere else; tempo and meter are parsed by `engine.timing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_BARS = 256
+MAX_SECONDS = 15 * 60
+RATE_RANGE_HZ = (8_000, 192_000)
+MODEL_RATE_HZ = 48_000
+SEAM_SECONDS = 0.02
+
+Audio = NDArray[np.float32]
+"""Sound: float32 [frames, channels], full scale 1.0."""
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Bars = Annotated[int, msgspec.Meta(ge=1, le=MAX_BARS)]
+Rate = Annotated[int, msgspec.Meta(ge=RATE_RANGE_HZ[0], le=RATE_RANGE_HZ[1])]
+Channels = Annotated[int, msgspec.Meta(ge=1, le=8)]
+Steps = Annotated[int, msgspec.Meta(ge=1, le=8)]
+Guidance = Annotated[float, msgspec.Meta(ge=1.0, le=6.0)]
+Strength = Annotated[float, msgspec.Meta(ge=0.0, le=4.0)]
+Weight = Annotated[float, msgspec.Meta(ge=0.0, le=100.0)]
+Text = Annotated[str, msgspec.Meta(max_length=1000)]
+Beat = Annotated[float, msgspec.Meta(ge=0.0, le=100_000.0)]
+Decibels = Annotated[float, msgspec.Meta(ge=-60.0, le=6.0)]
+Pitch = Annotated[int, msgspec.Meta(ge=0, le=127)]
+Velocity = Annotated[int, msgspec.Meta(ge=1, le=127)]
+Seed = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+PART_NAMES = ("drums", "bass", "chords", "lead", "other")
+Part = Literal["drums", "bass", "chords", "lead", "other"]
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all wire structs: immutable, keyword only, strict."""
+
+
+class PromptPart(Struct):
+    text: Text
+    weight: Weight = 1.0
+
+
+class CurvePoint(Struct):
+    """A point of an intensity curve. beat: quarters from the first new bar; db: dBFS."""
+
+    beat: Beat
+    db: Decibels
+
+
+class Note(Struct):
+    """A melody note. beat and length in quarters from the first new bar."""
+
+    pitch: Pitch
+    beat: Beat
+    length: Annotated[float, msgspec.Meta(gt=0.0, le=10_000.0)]
+    velocity: Velocity = 100
+
+
+class Strengths(Struct):
+    """How strongly each condition acts; None leaves it to the model."""
+
+    prompt: Strength | None = None
+    melody: Strength | None = None
+    intensity: Strength | None = None
+    context: Strength | None = None
+    chords: Strength | None = None
+    beat: Strength | None = None
+
+
+class InlineAudio(Struct):
+    """Describes float32 interleaved audio that travels as its own frame beside a request."""
+
+    rate: Rate
+    channels: Channels
+    frames: Annotated[int, msgspec.Meta(ge=1, le=MAX_SECONDS * RATE_RANGE_HZ[1])]
+
+
+class Request(Struct):
+    """One request for new bars.
+
+    kind "generate" makes bars from nothing but its conditions; "continue" follows `source`
+    (a path the engine can read) or audio that travels beside the request (`inline`).
+    tempo is quarters per minute as text: "120", "119.98", "7200/61" (kept as it is), or a map
+    by bars "0:120,4:90". meter is "n/d". `under` says that the source sounds under the new bars.
+    """
+
+    id: Id
+    kind: Literal["generate", "continue"]
+    bars: Bars
+    tempo: Annotated[str, msgspec.Meta(min_length=1, max_length=4000)] | None = None
+    source_bars: Bars | None = None
+    meter: Annotated[str, msgspec.Meta(max_length=16)] = "4/4"
+    rate: Rate | None = None
+    channels: Channels | None = None
+    seed: Seed | None = None
+    steps: Steps = 4
+    guidance: Guidance | None = None
+    prompts: Annotated[tuple[PromptPart, ...], msgspec.Meta(max_length=16)] = ()
+    intensity: Annotated[tuple[CurvePoint, ...], msgspec.Meta(max_length=10_000)] | None = None
+    melody: Annotated[tuple[Note, ...], msgspec.Meta(max_length=10_000)] | None = None
+    key: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+    chords: Annotated[str, msgspec.Meta(max_length=4000)] | None = None
+    parts: Annotated[tuple[Part, ...], msgspec.Meta(max_length=5)] | None = None
+    style: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+    strengths: Strengths = Strengths()
+    source: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+    inline: InlineAudio | None = None
+    at_bar: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
+    under: bool = False
+    priority: Annotated[int, msgspec.Meta(ge=0, le=9)] = 5
+    deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] | None = None
+
+
+
+class BarAudio(msgspec.Struct, frozen=True, kw_only=True):
+    """One bar of rendered audio (or, with first_frame < 0, the lead-in that a seam fades in).
+
+    first_frame counts frames at `rate` from the first new bar; audio is [frames, channels].
+    """
+
+    bar: int
+    first_frame: int
+    rate: int
+    audio: Audio
+    last: bool
+
+
+class Report(Struct):
+    """What a finished request was, for people and for benchmarks. Times in seconds."""
+
+    id: str
+    frames: int
+    rate: int
+    channels: int
+    audio_seconds: float
+    queue_seconds: float
+    compute_seconds: float
+    total_seconds: float
+    real_time_factor: float
+    times_real_time: float
+    first_bar_seconds: float
+    seed: int
+    bundle: str
+    runtime: str
+    threads: int
+    bar_frames: tuple[int, ...]
+    bar_seconds: tuple[float, ...] = ()
+    context_seconds: float = 0.0
+    remarks: tuple[str, ...] = ()
+
+
+Ending = Literal["done", "cancelled", "expired", "refused", "failed"]
+
+
+class Rendered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a renderer knows when it has emitted the last bar; the resident adds the times."""
+
+    frames: int
+    rate: int
+    channels: int
+    seed: int
+    bar_frames: tuple[int, ...]
+    context_seconds: float = 0.0
+    remarks: tuple[str, ...] = ()
+
+
+class Renderer(Protocol):
+    """Makes bars of audio. The resident engine holds exactly one and calls it from one thread.
+
+    `render` validates what a schema cannot (raising `errors.BadRequest`), emits the bars in
+    order as soon as each is ready, calls `progress` with 0..1, and checks `cancelled` at
+    least every 80 ms, raising `errors.Cancelled` when it is true.
+    """
+
+    bundle: str
+    runtime: str
+    threads: int
+
+    def warm_up(self) -> None: ...
+
+    def info(self) -> dict[str, Any]: ...
+
+    def render(
+        self,
+        request: Request,
+        inline: Audio | None,
+        emit: Callable[[BarAudio], None],
+        progress: Callable[[float], None],
+        cancelled: Callable[[], bool],
+    ) -> Rendered: ...
