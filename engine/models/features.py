@@ -1,0 +1,128 @@
+"""What the codec sees of sound: log-mel of left and right, and a long-window view of the lows.
+
+Audio is float32 [frames, 2] at 48 kHz. Feature frame i is centred at sample 512 i. A frame has
+`CHANNELS` = 2 x 128 mel levels (left, then right) and 81 low bands, all in dB re a full-scale
+sine, floored at -80 dB. A semitone at E1 moves a 2048-sample mel by less than any codec's error,
+so the lows get a window of 8192 samples and 24 bands an octave of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+RATE_HZ = 48_000
+HOP = 512
+WINDOW = 2048
+BINS = WINDOW // 2 + 1
+MELS = 128
+MEL_TOP_HZ = 20_000.0
+MEL_CORNER_HZ = 1_000.0
+LOW_BANDS = 81
+LOW_FIRST_HZ = 32.0
+LOW_BANDS_PER_OCTAVE = 24
+LOW_DECIMATION = 16
+LOW_WINDOW = 8192 // LOW_DECIMATION
+FLOOR_DB = -80.0
+CHANNELS = 2 * MELS + LOW_BANDS
+FRAME_RATE_HZ = RATE_HZ / HOP
+
+
+def frame_count(frames: int) -> int:
+    """Number of feature frames of `frames` samples."""
+    return 1 + frames // HOP
+
+
+@lru_cache(maxsize=1)
+def mel_edges_hz() -> NDArray[np.float64]:
+    """The 130 corner frequencies; near 0 Hz they lie one STFT bin apart, so that no band is empty."""
+    top = math.log1p(MEL_TOP_HZ / MEL_CORNER_HZ)
+    return MEL_CORNER_HZ * np.expm1(np.linspace(0.0, top, MELS + 2))
+
+
+@lru_cache(maxsize=1)
+def mel_filters() -> torch.Tensor:
+    """Triangular power filters [BINS, MELS], each with area 1."""
+    edges = mel_edges_hz()
+    bins = np.arange(BINS) * RATE_HZ / WINDOW
+    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rise, fall = (bins - lower) / (centre - lower), (upper - bins) / (upper - centre)
+    weights = np.maximum(0.0, np.minimum(rise, fall))
+    return torch.from_numpy((weights / weights.sum(1, keepdims=True)).T).float().contiguous()
+
+
+@lru_cache(maxsize=1)
+def hann() -> torch.Tensor:
+    return torch.hann_window(WINDOW)
+
+
+def stft(wave: torch.Tensor, hop: int) -> torch.Tensor:
+    """Complex spectrum [..., frames, BINS] of wave [..., samples], full-scale sine = 1."""
+    flat = wave.reshape(-1, wave.shape[-1])
+    spectrum = torch.stft(
+        flat, WINDOW, hop, window=hann(), center=True, pad_mode="constant", return_complex=True
+    )
+    scaled = spectrum.transpose(1, 2) * (4.0 / WINDOW)
+    return scaled.reshape(*wave.shape[:-1], *scaled.shape[1:])
+
+
+def to_db(amplitude: torch.Tensor) -> torch.Tensor:
+    return 20.0 * torch.log10(amplitude.clamp_min(10.0 ** (FLOOR_DB / 20.0)))
+
+
+def mel_db(wave: torch.Tensor) -> torch.Tensor:
+    """Log-mel [channels, T, MELS] in dB of wave [channels, samples]."""
+    power = stft(wave, HOP).abs().square()
+    return 0.5 * to_db((power @ mel_filters()).clamp_min(1e-20))
+
+
+@lru_cache(maxsize=1)
+def low_centres_hz() -> NDArray[np.float64]:
+    steps = np.arange(LOW_BANDS) / LOW_BANDS_PER_OCTAVE
+    return np.asarray(LOW_FIRST_HZ * 2.0**steps)
+
+
+@lru_cache(maxsize=1)
+def _decimator() -> torch.Tensor:
+    """A windowed-sinc low-pass at 900 Hz with 513 taps, shape [1, 1, 513]."""
+    taps = np.arange(-256, 257)
+    kernel = np.sinc(taps * 1800 / RATE_HZ) * np.blackman(513)
+    return torch.from_numpy(kernel / kernel.sum()).float()[None, None]
+
+
+@lru_cache(maxsize=1)
+def _low_kernels() -> torch.Tensor:
+    """Windowed complex tones at the band centres as conv weights [2 x LOW_BANDS, 1, LOW_WINDOW]."""
+    time = (np.arange(LOW_WINDOW) - LOW_WINDOW / 2) * LOW_DECIMATION / RATE_HZ
+    window = np.hanning(LOW_WINDOW + 1)[:-1]
+    tones = np.exp(-2j * np.pi * low_centres_hz()[:, None] * time) * window * (2 / window.sum())
+    both = np.concatenate([tones.real, tones.imag])
+    return torch.from_numpy(both).float()[:, None]
+
+
+def low_db(wave: torch.Tensor) -> torch.Tensor:
+    """Level [T, LOW_BANDS] in dB of the mono wave [samples] under 8192-sample windows."""
+    count = frame_count(wave.shape[-1])
+    padded = torch.nn.functional.pad(wave[None, None], (256, 256))
+    slow = torch.nn.functional.conv1d(padded, _decimator(), stride=LOW_DECIMATION)
+    slow = torch.nn.functional.pad(slow, (LOW_WINDOW // 2, LOW_WINDOW))
+    parts = torch.nn.functional.conv1d(slow, _low_kernels(), stride=HOP // LOW_DECIMATION)[0]
+    level = (parts[:LOW_BANDS].square() + parts[LOW_BANDS:].square()).sqrt()
+    return to_db(level[:, :count].T)
+
+
+@torch.no_grad()
+def analyse_tensor(audio: torch.Tensor) -> torch.Tensor:
+    """Features [T, CHANNELS] in dB of audio [frames, 2] at 48 kHz."""
+    wave = audio.T.contiguous()
+    left, right = mel_db(wave)
+    return torch.cat([left, right, low_db(wave.mean(0))], dim=-1)
+
+
+def analyse(audio: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Features [T, CHANNELS] as float16 of audio [frames, 2] at 48 kHz; T = 1 + frames // 512."""
+    return analyse_tensor(torch.from_numpy(np.ascontiguousarray(audio))).half().numpy()
