@@ -1,0 +1,49 @@
+# Two commands need nothing but Python 3.11+ and make: `make demo` and `make test`. See README.md.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PINS := pyproject.toml requirements/lock.txt requirements/tools.env .ci/setup
+CODE := engine bridge plugin_host benchmarks
+OUT ?= out
+MINUTES ?= 75
+
+.PHONY: help demo test lint format bench train setup clean
+
+help:
+	@echo "make demo    three requests to a running engine, as a DAW would send them; results in out/"
+	@echo "make test    the linter, the type checker and the whole test suite"
+	@echo "make lint    the linter and the type checker alone;  make format repairs what it can"
+	@echo "make bench   real-time factors and latencies, appended to benchmarks/results.jsonl"
+	@echo "make train   MINUTES=75: corpus, codec, teacher, student, evaluation, bundle"
+	@echo "make clean   removes everything that was built"
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: $(PINS)
+	PYTHON=$(PYTHON) .ci/setup
+
+demo: $(VENV)/.ready
+	$(PY) -m bridge.cli demo --out $(OUT)
+
+test: lint
+	$(PY) -m pytest
+
+lint: $(VENV)/.ready
+	$(PY) -m ruff check $(CODE) tests
+	$(PY) -m ruff format --check $(CODE) tests
+	$(PY) -m mypy
+
+format: $(VENV)/.ready
+	$(PY) -m ruff check --fix $(CODE) tests
+	$(PY) -m ruff format $(CODE) tests
+
+bench: $(VENV)/.ready
+	$(PY) -m benchmarks.rtf
+	$(PY) -m benchmarks.latency
+
+train: $(VENV)/.ready
+	$(PY) -m bridge.cli train --budget-minutes $(MINUTES) --out work/bundle
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
+	find $(CODE) tests -name __pycache__ -type d -prune -exec rm -rf {} +
