@@ -77,7 +77,7 @@ def to_db(amplitude: torch.Tensor) -> torch.Tensor:
 def mel_db(wave: torch.Tensor) -> torch.Tensor:
     """Log-mel [channels, T, MELS] in dB of wave [channels, samples]."""
     power = stft(wave, HOP).abs().square()
-    return 0.5 * to_db((power @ mel_filters()).clamp_min(1e-20))
+    return to_db((power @ mel_filters()).sqrt())
 
 
 @lru_cache(maxsize=1)
