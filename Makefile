@@ -7,7 +7,7 @@ CODE := engine bridge plugin_host benchmarks
 OUT ?= out
 MINUTES ?= 75
 
-.PHONY: help demo test lint format bench train setup clean
+.PHONY: help demo test lint format bench train setup clean distclean
 
 help:
 	@echo "make demo    three requests to a running engine, as a DAW would send them; results in out/"
@@ -15,7 +15,7 @@ help:
 	@echo "make lint    the linter and the type checker alone;  make format repairs what it can"
 	@echo "make bench   real-time factors and latencies, appended to benchmarks/results.jsonl"
 	@echo "make train   MINUTES=75: corpus, codec, teacher, student, evaluation, bundle"
-	@echo "make clean   removes everything that was built"
+	@echo "make clean   removes what was built;  make distclean also .venv"
 
 setup: $(VENV)/.ready
 
@@ -45,5 +45,8 @@ train: $(VENV)/.ready
 	$(PY) -m bridge.cli train --budget-minutes $(MINUTES) --out work/bundle
 
 clean:
-	rm -rf $(VENV) $(OUT) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(OUT) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info
 	find $(CODE) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
