@@ -76,7 +76,8 @@ def to_db(amplitude: torch.Tensor) -> torch.Tensor:
 
 def mel_db(wave: torch.Tensor) -> torch.Tensor:
     """Log-mel [channels, T, MELS] in dB of wave [channels, samples]."""
-    power = stft(wave, HOP).abs().square()
+    spectrum = stft(wave, HOP)
+    power = spectrum.real.square() + spectrum.imag.square()
     return to_db((power @ mel_filters()).sqrt())
 
 

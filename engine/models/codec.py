@@ -1,0 +1,132 @@
+"""Mel autoencoder: features at 93.75 Hz to 64 latents at 11.72 Hz and back.
+
+A latent stands for a patch of 8 feature frames: 8 x 128 mid, 8 x 128 side (left and right log-mels
+rotated by 45 degrees) and 2 x 81 low bands, 2210 numbers. The linear skip on both sides is whitened
+PCA, the convolutional networks add the residual (AudioLCM, section 3.2: 1-D convolutions over time,
+so that any length works). The posterior has a fixed width, so its KL term is a small L2 on the mean.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from engine.models import features as F
+
+PATCH = 8
+LATENTS = 64
+LATENT_RATE_HZ = F.FRAME_RATE_HZ / PATCH
+LATENT_HOP = F.HOP * PATCH
+LOW_AT = (2, 6)
+MEL_WIDTH = PATCH * F.MELS
+LOW_WIDTH = len(LOW_AT) * F.LOW_BANDS
+PATCH_WIDTH = 2 * MEL_WIDTH + LOW_WIDTH
+SCALE_DB = 16.0
+SIDE_WEIGHT = 2.5
+LOW_WEIGHT = 0.7
+
+
+def patchify(features: Tensor) -> Tensor:
+    """[B, 8 N, CHANNELS] dB to [B, N, PATCH_WIDTH]: mid, side, lows."""
+    batch, frames, _ = features.shape
+    assert frames % PATCH == 0, frames
+    left, right = features[..., : F.MELS], features[..., F.MELS : 2 * F.MELS]
+    mid, side = (left + right) / 2**0.5, (left - right) / 2**0.5
+    low = features[..., 2 * F.MELS :].reshape(batch, -1, PATCH, F.LOW_BANDS)[:, :, list(LOW_AT)]
+    shape = (batch, frames // PATCH, -1)
+    return torch.cat([mid.reshape(shape), side.reshape(shape), low.reshape(shape)], dim=-1)
+
+
+def unpatchify(patches: Tensor) -> Tensor:
+    """The inverse of `patchify`; the lows are interpolated linearly between their two frames."""
+    batch, count, _ = patches.shape
+    mid = patches[..., :MEL_WIDTH].reshape(batch, count * PATCH, F.MELS)
+    side = patches[..., MEL_WIDTH : 2 * MEL_WIDTH].reshape(batch, count * PATCH, F.MELS)
+    low = patches[..., 2 * MEL_WIDTH :].reshape(batch, count * 2, F.LOW_BANDS).transpose(1, 2)
+    low = nn.functional.interpolate(low, scale_factor=PATCH / 2, mode="linear").transpose(1, 2)
+    return torch.cat([(mid + side) / 2**0.5, (mid - side) / 2**0.5, low], dim=-1)
+
+
+def loss_weights() -> Tensor:
+    """Weight of each patch entry in the reconstruction loss [PATCH_WIDTH]."""
+    weights = torch.ones(PATCH_WIDTH)
+    weights[MEL_WIDTH : 2 * MEL_WIDTH] = SIDE_WEIGHT
+    weights[2 * MEL_WIDTH :] = LOW_WEIGHT
+    return weights
+
+
+class Residual(nn.Module):
+    """Pre-norm convolution over time with a pointwise second layer."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv = nn.Conv1d(width, width, 3, padding=1)
+        self.out = nn.Linear(width, width)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.conv(self.norm(x).transpose(1, 2)).transpose(1, 2)
+        result: Tensor = x + self.out(nn.functional.gelu(hidden))
+        return result
+
+
+def tower(width_in: int, width: int, width_out: int, blocks: int) -> nn.Sequential:
+    last = nn.Linear(width, width_out)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    body = [Residual(width) for _ in range(blocks)]
+    return nn.Sequential(nn.Linear(width_in, width), *body, nn.LayerNorm(width), last)
+
+
+class Codec(nn.Module):
+    """encode: features [B, 8 N, CHANNELS] dB to latents [B, N, 64]; decode: the way back."""
+
+    mean: Tensor
+    latent_mean: Tensor
+    latent_scale: Tensor
+
+    def __init__(self, width: int = 512, blocks: int = 2) -> None:
+        super().__init__()
+        self.down = nn.Linear(PATCH_WIDTH, LATENTS)
+        self.up = nn.Linear(LATENTS, PATCH_WIDTH)
+        self.encoder = tower(PATCH_WIDTH, width, LATENTS, blocks)
+        self.decoder = tower(LATENTS, width, PATCH_WIDTH, blocks)
+        self.register_buffer("mean", torch.zeros(PATCH_WIDTH))
+        self.register_buffer("latent_mean", torch.zeros(LATENTS))
+        self.register_buffer("latent_scale", torch.ones(LATENTS))
+
+    @torch.no_grad()
+    def init_from_pca(self, patches: Tensor) -> None:
+        """Set the linear skips to whitened PCA of patches [n, PATCH_WIDTH] under the loss weights."""
+        self.mean.copy_(patches.mean(0))
+        weights = loss_weights().sqrt()
+        data = (patches - self.mean) / SCALE_DB * weights
+        values, vectors = torch.linalg.eigh(data.T @ data / len(data))
+        basis = vectors[:, -LATENTS:].flip(1)
+        std = values[-LATENTS:].flip(0).clamp_min(1e-6).sqrt()
+        self.down.weight.copy_((basis / std).T * weights)
+        self.up.weight.copy_(basis * std / weights[:, None])
+        self.down.bias.zero_()
+        self.up.bias.zero_()
+
+    def encode_raw(self, patches: Tensor) -> Tensor:
+        """Patches in dB to latents before their final scaling."""
+        x = (patches - self.mean) / SCALE_DB
+        result: Tensor = self.down(x) + self.encoder(x)
+        return result
+
+    def decode_raw(self, raw: Tensor) -> Tensor:
+        """Latents before their final scaling to patches in dB."""
+        result: Tensor = (self.up(raw) + self.decoder(raw)) * SCALE_DB + self.mean
+        return result
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Features in dB to latents of mean 0, scaled by their effect on the sound."""
+        return (self.encode_raw(patchify(features)) - self.latent_mean) * self.latent_scale
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents to features in dB, floored."""
+        patches = self.decode_raw(latents / self.latent_scale + self.latent_mean)
+        return unpatchify(patches).clamp_min(F.FLOOR_DB)
