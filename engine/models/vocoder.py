@@ -1,0 +1,157 @@
+"""Mel to waveform: a small network writes magnitudes at hop 256, the phase draft turns them into sound.
+
+Where the network cannot say what a bin's level is, the sound is noise: it predicts the spread of
+each level beside the level, and that share of a bin is taken from the spectrum of white noise,
+whose texture and phase are natural, instead of from the smooth mean.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engine.models import features as F
+from engine.models import phase
+from engine.models.codec import Residual
+
+HOP = phase.HOP
+SPREADS = 64
+FLOOR_DB = -90.0
+NOISE_SPREAD_DB = 4.7
+TONE_SPREAD_DB = 2.0
+NEPER_DB = 20.0 / np.log(10.0)
+
+
+def bin_interpolation(points_hz: NDArray[np.float64]) -> Tensor:
+    """Matrix [len(points), BINS] that interpolates values at `points_hz` linearly onto STFT bins."""
+    bins = np.arange(F.BINS) * F.RATE_HZ / F.WINDOW
+    rows = [np.interp(bins, points_hz, row) for row in np.eye(len(points_hz))]
+    return torch.from_numpy(np.stack(rows)).float()
+
+
+class Vocoder(nn.Module):
+    """Levels and spreads of STFT bins from one channel's mel and the long-window lows.
+
+    forward: mel [B, T, MELS] dB and low [B, T, LOW_BANDS] dB at 93.75 Hz to
+    (level [B, 2 T, BINS] dB, spread [B, 2 T, SPREADS] dB) at 187.5 Hz.
+    """
+
+    level_map: Tensor
+    spread_map: Tensor
+
+    def __init__(self, width: int = 352, blocks: int = 3) -> None:
+        super().__init__()
+        self.input = nn.Conv1d(F.MELS + F.LOW_BANDS, width, 3, padding=1)
+        self.blocks = nn.Sequential(*[Residual(width) for _ in range(blocks)])
+        self.norm = nn.LayerNorm(width)
+        self.level = nn.Linear(width, 2 * F.BINS)
+        self.spread = nn.Linear(width, 2 * SPREADS)
+        nn.init.zeros_(self.level.weight)
+        nn.init.zeros_(self.level.bias)
+        nn.init.zeros_(self.spread.weight)
+        nn.init.zeros_(self.spread.bias)
+        edges = F.mel_edges_hz()
+        self.register_buffer("level_map", bin_interpolation(edges[1:-1]), persistent=False)
+        spread_points = np.geomspace(60.0, 20_000.0, SPREADS)
+        self.register_buffer("spread_map", bin_interpolation(spread_points), persistent=False)
+
+    def forward(self, mel: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
+        x = torch.cat([mel, low], dim=-1) / 40.0 + 1.0
+        hidden = self.input(x.transpose(1, 2)).transpose(1, 2)
+        hidden = self.norm(self.blocks(hidden))
+        batch, frames, _ = mel.shape
+        base = (mel @ self.level_map).repeat_interleave(2, dim=1)
+        level = base + self.level(hidden).reshape(batch, 2 * frames, F.BINS) * 20.0
+        spread = self.spread(hidden).reshape(batch, 2 * frames, SPREADS)
+        return level.clamp(FLOOR_DB, 6.0), nn.functional.softplus(spread + 4.0)
+
+
+class NoiseSource:
+    """The spectrum of endless white noise at hop 256, the same frames for the same seed and index."""
+
+    PERIOD = 1 << 17
+
+    def __init__(self, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        wave = torch.randn(self.PERIOD, generator=generator)
+        looped = torch.cat([wave[-F.WINDOW :], wave, wave[: F.WINDOW]])
+        spectrum = F.stft(looped, HOP)[F.WINDOW // HOP :][: self.PERIOD // HOP]
+        scale = torch.exp(torch.log(spectrum.abs().clamp_min(1e-9)).mean())
+        self.frames: NDArray[np.complex64] = (spectrum / scale).numpy().astype(np.complex64)
+
+    def take(self, first: int, count: int) -> NDArray[np.complex64]:
+        """Frames first ... first + count of the looped spectrum, [count, BINS]; median level 0 dB."""
+        return self.frames[np.arange(first, first + count) % len(self.frames)]
+
+
+def noise_share(spread_db: Tensor) -> Tensor:
+    """Share of a bin's amplitude that is noise, 0-1, from its predicted spread in dB."""
+    return ((spread_db - TONE_SPREAD_DB) / (NOISE_SPREAD_DB - TONE_SPREAD_DB)).clamp(0.0, 1.0)
+
+
+class Synthesis:
+    """Streams a waveform from features: call `push` with consecutive chunks, in order.
+
+    Not thread-safe; one per request. Chunk k of T feature frames yields 512 T samples; the
+    spectrum's overlap (1792 samples) is carried, so chunks join without a seam.
+    """
+
+    def __init__(self, vocoder: Vocoder, channels: int = 2, seed: int = 0) -> None:
+        self.vocoder = vocoder
+        self.state = phase.PhaseState()
+        self.noise = [NoiseSource(2 * seed + 1 + channel) for channel in range(channels)]
+        self.position = 0
+        self.window = F.hann().numpy()
+        self.tail = np.zeros((channels, F.WINDOW - HOP), np.float32)
+        self.norm = _overlap_norm(self.window)
+
+    def spectra(
+        self, level: NDArray[np.float32], share: NDArray[np.float32], low: NDArray[np.float32]
+    ) -> NDArray[np.complex64]:
+        """Complex frames [channels, T, BINS] from levels in dB and noise shares of equal shape."""
+        middle = level.mean(0) / NEPER_DB
+        tone_phase = phase.draft(middle.astype(np.float32), low, self.state)
+        rotor = np.exp(1j * tone_phase).astype(np.complex64)
+        magnitude = np.exp(level / NEPER_DB)
+        count = level.shape[1]
+        noise = np.stack([source.take(self.position, count) for source in self.noise])
+        self.position += count
+        mixed: NDArray[np.complex64] = magnitude * (
+            np.sqrt(1.0 - share**2) * rotor + share * noise
+        )
+        return mixed
+
+    def overlap_add(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Windowed inverse transform with the carried tail: [channels, T, BINS] to [256 T, channels]."""
+        frames = np.fft.irfft(spectra * (F.WINDOW / 4.0), axis=-1).astype(np.float32)
+        frames *= self.window * self.norm
+        channels, count, _ = frames.shape
+        out = np.zeros((channels, count * HOP + F.WINDOW - HOP), np.float32)
+        out[:, : self.tail.shape[1]] += self.tail
+        for offset in range(0, F.WINDOW, HOP):
+            part = frames[:, :, offset : offset + HOP].reshape(channels, count * HOP)
+            out[:, offset : offset + count * HOP] += part
+        self.tail = out[:, count * HOP :].copy()
+        return out[:, : count * HOP].T
+
+    @torch.no_grad()
+    def levels(self, features: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Levels in dB and noise shares [channels, 2 T, BINS] of features [T, CHANNELS]."""
+        mel = torch.stack([features[:, : F.MELS], features[:, F.MELS : 2 * F.MELS]])
+        low = features[None, :, 2 * F.MELS :].expand(2, -1, -1)
+        level, spread = self.vocoder(mel, low)
+        share = noise_share(spread) @ self.vocoder.spread_map
+        return level.float().numpy(), share.float().numpy()
+
+    def push(self, features: Tensor) -> NDArray[np.float32]:
+        """Samples [512 T, 2] of features [T, CHANNELS] dB; the first lies 1024 before frame 0's centre."""
+        level, share = self.levels(features)
+        low = features[:, 2 * F.MELS :].numpy().repeat(2, axis=0)
+        return self.overlap_add(self.spectra(level, share, low))
+
+
+def _overlap_norm(window: NDArray[np.float32]) -> float:
+    """Gain that makes the overlapped squares of the window sum to one (exact for Hann at hop M/8)."""
+    return float(1.0 / np.square(window).reshape(-1, HOP).sum(0).mean())
