@@ -45,19 +45,19 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of all wire structs: immutable, keyword only, strict."""
 
 
-class PromptPart(Struct):
+class PromptPart(Struct, frozen=True):
     text: Text
     weight: Weight = 1.0
 
 
-class CurvePoint(Struct):
+class CurvePoint(Struct, frozen=True):
     """A point of an intensity curve. beat: quarters from the first new bar; db: dBFS."""
 
     beat: Beat
     db: Decibels
 
 
-class Note(Struct):
+class Note(Struct, frozen=True):
     """A melody note. beat and length in quarters from the first new bar."""
 
     pitch: Pitch
@@ -66,7 +66,7 @@ class Note(Struct):
     velocity: Velocity = 100
 
 
-class Strengths(Struct):
+class Strengths(Struct, frozen=True):
     """How strongly each condition acts; None leaves it to the model."""
 
     prompt: Strength | None = None
@@ -77,7 +77,7 @@ class Strengths(Struct):
     beat: Strength | None = None
 
 
-class InlineAudio(Struct):
+class InlineAudio(Struct, frozen=True):
     """Describes float32 interleaved audio that travels as its own frame beside a request."""
 
     rate: Rate
@@ -85,7 +85,7 @@ class InlineAudio(Struct):
     frames: Annotated[int, msgspec.Meta(ge=1, le=MAX_SECONDS * RATE_RANGE_HZ[1])]
 
 
-class Request(Struct):
+class Request(Struct, frozen=True):
     """One request for new bars.
 
     kind "generate" makes bars from nothing but its conditions; "continue" follows `source`
@@ -135,7 +135,7 @@ class BarAudio(msgspec.Struct, frozen=True, kw_only=True):
     last: bool
 
 
-class Report(Struct):
+class Report(Struct, frozen=True):
     """What a finished request was, for people and for benchmarks. Times in seconds."""
 
     id: str
