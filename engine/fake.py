@@ -1,0 +1,154 @@
+"""A renderer without a model: clicks on the beats, a tone on each bar. For protocol and timing.
+
+Speaks the whole contract of `engine.types.Renderer` in exact frames at any rate, so that
+clients, DAW scripts and timing tests start in a second. Its bundle is called "fake" and its
+figures count for nothing. Loads without torch.
+
+*Threading*: called from the resident's worker alone. `seconds_per_bar` makes it as slow as a
+test wants; it then checks `cancelled` every 5 ms.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from engine.errors import BadAudio, BadRequest, Cancelled
+from engine.timing import Anchor, Meter, TempoMap, anchor, new_bar_boundaries, tempo_from_length
+from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Rendered, Request
+
+CLICK_SECONDS = 0.01
+TONE_HZ = 440.0
+CHECK_SECONDS = 0.005
+
+
+class FakeRenderer:
+    """Implements `engine.types.Renderer` without weights; `seconds_per_bar` delays each bar."""
+
+    bundle = "fake"
+    runtime = "fake"
+    threads = 1
+
+    def __init__(self, seconds_per_bar: float = 0.0) -> None:
+        self.seconds_per_bar = seconds_per_bar
+
+    def warm_up(self) -> None:
+        """Nothing to warm."""
+
+    def info(self) -> dict[str, Any]:
+        return {"bundle": self.bundle, "runtime": self.runtime, "threads": self.threads, "styles": []}
+
+    def render(
+        self,
+        request: Request,
+        inline: Audio | None,
+        emit: Callable[[BarAudio], None],
+        progress: Callable[[float], None],
+        cancelled: Callable[[], bool],
+    ) -> Rendered:
+        """Emit the bars of `request`; see `engine.types.Renderer`."""
+        source, source_rate = _source(request, inline)
+        rate = request.rate or source_rate
+        channels = request.channels or (2 if source is None else source.shape[1])
+        length = 0 if source is None else len(source)
+        tempo_map = _tempo_map(request, length, source_rate)
+        if source is not None and rate != source_rate:
+            length = int(Fraction(length * rate, source_rate) + Fraction(1, 2))
+        place = anchor(length, rate, tempo_map, request.at_bar)
+        if source is not None and rate == source_rate and place.padding_frames == 0:
+            _lead_in(source[: place.start_frame], rate, channels, emit)
+        lines = new_bar_boundaries(place, tempo_map, request.bars, rate)
+        for k in range(request.bars):
+            self._wait(progress, cancelled, k, request.bars)
+            audio = _bar(tempo_map, place, k, lines, rate, channels)
+            emit(BarAudio(bar=k, first_frame=lines[k], rate=rate, audio=audio, last=k == request.bars - 1))
+            progress((k + 1) / request.bars)
+        frames = tuple(b - a for a, b in itertools.pairwise(lines))
+        return Rendered(
+            frames=lines[-1],
+            rate=rate,
+            channels=channels,
+            seed=request.seed or 0,
+            bar_frames=frames,
+            remarks=(place.remark,) if place.remark else (),
+        )
+
+    def _wait(self, progress: Callable[[float], None], cancelled: Callable[[], bool], bar: int, bars: int) -> None:
+        """Be as slow as asked, and give up within 5 ms when told to."""
+        begin = time.monotonic()
+        while True:
+            if cancelled():
+                raise Cancelled("cancelled while it rendered")
+            left = self.seconds_per_bar - (time.monotonic() - begin)
+            if left <= 0:
+                return
+            time.sleep(min(left, CHECK_SECONDS))
+            progress((bar + 1 - left / max(self.seconds_per_bar, left)) / bars)
+
+
+def _source(request: Request, inline: Audio | None) -> tuple[Audio | None, int]:
+    """What is continued, [frames, channels], and its rate; MODEL_RATE_HZ without one."""
+    if request.kind == "generate":
+        return None, MODEL_RATE_HZ
+    if inline is not None:
+        assert request.inline is not None
+        audio, rate = inline, request.inline.rate
+    elif request.source is None:
+        raise BadRequest("a continuation needs something to continue: a file, or audio beside the request")
+    else:
+        audio, rate = _read(request.source)
+    if len(audio) == 0:
+        raise BadAudio("there is nothing to continue: the audio is empty")
+    if not bool(np.isfinite(audio).all()):
+        raise BadAudio("the audio holds NaN or infinite samples")
+    return audio, rate
+
+
+def _read(path: str) -> tuple[Audio, int]:
+    try:
+        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, RuntimeError) as error:
+        raise BadAudio(f"cannot read {path!r} as audio (WAV and FLAC are read)") from error
+    return np.asarray(audio, np.float32), int(rate)
+
+
+def _tempo_map(request: Request, frames: int, rate: int) -> TempoMap:
+    meter = Meter.parse(request.meter)
+    if request.tempo is not None:
+        return TempoMap.parse(request.tempo, meter)
+    if request.source_bars is None or frames == 0:
+        raise BadRequest("a tempo is missing: 20-400 quarters per minute, e.g. 120")
+    return TempoMap.constant(tempo_from_length(frames, rate, request.source_bars, meter), meter)
+
+
+def _bar(tempo_map: TempoMap, place: Anchor, k: int, lines: list[int], rate: int, channels: int) -> Audio:
+    """Bar k of the new ones: a tone that dies away, and a click on each felt beat; peak 0.55."""
+    frames = lines[k + 1] - lines[k]
+    seconds = np.arange(frames) / rate
+    sound = 0.25 * np.sin(2 * np.pi * TONE_HZ * seconds) * np.exp(-8 * seconds)
+    bar = place.start_bar + k
+    quarters = tempo_map.bar_start_quarters(bar)
+    first = tempo_map.sample_at(quarters, rate)
+    click = np.exp(-6 * np.arange(max(1, round(CLICK_SECONDS * rate))) / (CLICK_SECONDS * rate))
+    for length in tempo_map.meter_at(bar).beats:
+        at = tempo_map.sample_at(quarters, rate) - first
+        part = sound[at : at + len(click)]
+        part += 0.3 * click[: len(part)]
+        quarters += length
+    return np.repeat(sound.astype(np.float32)[:, None], channels, axis=1)
+
+
+def _lead_in(before: Audio, rate: int, channels: int, emit: Callable[[BarAudio], None]) -> None:
+    """The input's last 20 ms as ALL has them: faded out by equal power, towards silence here."""
+    seam = min(len(before), round(SEAM_SECONDS * rate))
+    if seam == 0 or channels != before.shape[1]:
+        return
+    fade = np.cos(np.pi / 2 * (np.arange(seam) + 0.5) / seam).astype(np.float32)
+    audio = np.ascontiguousarray(before[-seam:] * fade[:, None])
+    emit(BarAudio(bar=-1, first_frame=-seam, rate=rate, audio=audio, last=False))
