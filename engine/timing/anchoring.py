@@ -99,7 +99,8 @@ def _at_bar(frames: int, rate: int, tempo_map: TempoMap, at_bar: int, end_bar: i
 def new_bar_boundaries(place: Anchor, tempo_map: TempoMap, bars: int, rate: int) -> list[int]:
     """Frames of NEW's bars + 1 bar lines, counted from NEW's first frame; the first is 0.
 
-    Line k is floor(x + 1/2) of its exact position on the (moved) grid, less start_frame.
+    Line k is floor(x + 1/2) of its exact position on the (moved) grid, less NEW's first frame. `rate` is
+    NEW's and may differ from IN's.
     """
     lines = tempo_map.bar_boundaries(place.start_bar, bars, rate)
-    return [line + place.shift_frames - place.start_frame for line in lines]
+    return [line - lines[0] for line in lines]

@@ -29,13 +29,13 @@ def halved_or_doubled(tempo: Fraction, lo: int = 50, hi: int = 190) -> tuple[Fra
 
 
 def frame_centre_seconds(i: int, hop: int = 512, rate: int = MODEL_RATE_HZ) -> Fraction:
-    """Centre of frame i, which covers samples [i * hop, (i + 1) * hop)."""
-    return Fraction((2 * i + 1) * hop, 2 * rate)
+    """Centre of frame i: sample i * hop, the convention of `engine.models.features` (a centred STFT)."""
+    return Fraction(i * hop, rate)
 
 
 def frames_covering(seconds: Fraction, hop: int = 512, rate: int = MODEL_RATE_HZ) -> int:
-    """The least number of frames whose samples cover `seconds`: ceil(seconds * rate / hop)."""
-    return -(-(seconds * rate) // hop)
+    """The least number of frames whose last centre is at `seconds` or later: 1 + ceil(seconds * rate / hop)."""
+    return 1 - (-(seconds * rate) // hop)
 
 
 Phases = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -44,7 +44,7 @@ Phases = tuple[NDArray[np.float64], NDArray[np.float64]]
 def quarters_at_centres(
     tempo_map: TempoMap, start_seconds: Fraction, hop: int, rate: int, count: int
 ) -> NDArray[np.float64]:
-    """Quarters of `count` frame centres from the start of the bar that holds start_seconds.
+    """Quarters of frame centres i * hop after start_seconds, from the start of the bar that holds start_seconds.
 
     float64 [count], within 1e-11 of exact: interpolated between exact tempo segment edges, then snapped
     to 2**-36 quarters so that a centre on a beat is on it (every bar line and beat is dyadic).
@@ -61,7 +61,7 @@ def quarters_at_centres(
     all_times, all_quarters = np.concatenate(times), np.concatenate(quarters)
     keep = (all_times >= all_times[0]) & (all_times <= times[-1][0])
     order = np.argsort(all_times[keep], kind="stable")
-    centres = (2 * np.arange(count) + 1) * (hop / (2 * rate))
+    centres = np.arange(count) * hop / rate
     found = np.interp(centres, all_times[keep][order], all_quarters[keep][order])
     return np.asarray(np.round(found * 2.0**36) / 2.0**36, np.float64)
 
@@ -74,10 +74,12 @@ def phases(
     count: int,
     factor: Fraction = Fraction(1),
 ) -> Phases:
-    """Beat and bar phase in [0, 1) at `count` frame centres from start_seconds on; float64 [count] each.
+    """Beat and bar phase in [0, 1) at `count` frame centres; float64 [count] each.
 
-    Phase runs evenly through each felt beat and each bar in quarters; within 1e-9 of exact.
-    factor (see `halved_or_doubled`) scales both: at 1/2 two beats and two bars make one cycle,
+    Frame 0 is centred at start_seconds of the map (`Anchor.start_seconds` for NEW), frame i i * hop later.
+
+    Phases run evenly through each felt beat and each bar in quarters; within 1e-9 of exact.
+    factor (see `halved_or_doubled`) scales both: at 1/2, two beats and two bars make one cycle,
     counted from bar 0 so that chained continuations agree.
     """
     first_bar = tempo_map.bar_at(tempo_map.quarters_at(start_seconds))
