@@ -14,6 +14,7 @@ from engine.training.corpus.progressions import (
     MINOR_MODES,
     Progression,
     is_minor,
+    mode_name,
     mode_of,
     parse_progressions,
 )
@@ -42,6 +43,7 @@ def compose_chords(
 
     key_root 0-11 (C = 0); bar_beats in quarters. Sections of one family share their progression.
     """
+    mode_hint = mode_name(mode_hint)
     pool = parse_progressions(style.progressions) + parse_progressions(EXTRA[style_key(style.name)])
     main = _choose([p for p in pool if not p.bridge], mode_hint, rng)
     mode = mode_of(main, mode_hint)
@@ -60,7 +62,7 @@ def compose_chords(
 def _choose(pool: list[Progression], hint: str, rng: np.random.Generator) -> Progression:
     """One progression, of the hinted mode or at least of its minor or major side when there is one."""
     exact = [p for p in pool if mode_of(p) == hint]
-    wants_minor = hint in MINOR_MODES or "min" in hint
+    wants_minor = hint in MINOR_MODES
     side = [p for p in pool if is_minor(p) in (wants_minor, None)] if hint else pool
     choices = exact if len(exact) >= 3 else side or pool
     return choices[int(rng.integers(len(choices)))]

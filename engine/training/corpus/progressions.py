@@ -18,8 +18,9 @@ SCALES: dict[str, tuple[int, ...]] = {
     "phrygian": (0, 1, 3, 5, 7, 8, 10),
     "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
     "phrygian dominant": (0, 1, 4, 5, 7, 8, 10),
+    "dorian sharp4": (0, 2, 3, 6, 7, 9, 10),
 }
-MINOR_MODES = ("minor", "dorian", "phrygian", "harmonic minor")
+MINOR_MODES = ("minor", "dorian", "phrygian", "harmonic minor", "dorian sharp4")
 _PREFERENCE = ("major", "minor", "dorian", "mixolydian", "harmonic minor", "lydian", "phrygian", "phrygian dominant")
 _TOKEN = re.compile(r"^(?P<chord>[^:]+?)(?::(?P<bars>\d*\.?\d+))?$")
 _PROSE = re.compile(r"^.*?:\s")
@@ -65,6 +66,12 @@ def parse_progressions(raw: str | Iterable[str]) -> list[Progression]:
             if parsed is not None:
                 found.setdefault(parsed)
     return list(found)
+
+
+def mode_name(hint: str) -> str:
+    """Our name of a mode by any of its names: 'aeolian' -> 'minor', 'harmonic_minor' -> 'harmonic minor'."""
+    clean = hint.lower().replace("_", " ").strip()
+    return {"aeolian": "minor", "ionian": "major"}.get(clean, clean)
 
 
 def is_minor(progression: Progression) -> bool | None:

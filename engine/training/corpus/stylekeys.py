@@ -32,10 +32,10 @@ def section_family(name: str) -> str:
     """
     bare = "".join(c for c in name.lower() if c.isalpha())
     table = (
-        (("fade", "in", "quiet", "slow", "pad"), "intro"), (("out", "end", "coda", "tag", "final", "thin", "fade out"), "outro"),
-        (("bd", "build", "gap", "riser"), "build"), (("bk", "break"), "break"), (("br", "bridge"), "bridge"), (("pre",), "pre"),
         (("solo", "inst", "trade", "dub", "ccdd"), "solo"),
-        (("chorus", "hook", "drop", "climax", "horns", "peak", "refrain", "var"), "chorus"),
+        (("in", "quiet", "slow", "pad"), "intro"), (("out", "end", "coda", "tag", "final", "thin", "fade"), "outro"),
+        (("bd", "build", "gap", "riser"), "build"), (("bk", "break"), "break"), (("br", "bridge"), "bridge"), (("pre",), "pre"),
+        (("chorus", "hook", "drop", "climax", "horns", "peak", "refrain", "var", "vamp"), "chorus"),
     )  # fmt: skip
     if bare in ("c",):
         return "chorus"
