@@ -1,0 +1,333 @@
+"""What a Python user imports: an engine that plays the next bars.
+
+    from bridge.client import connect
+
+    with connect() as engine:
+        take = engine.generate("warm house, round bass", bars=4, tempo=122)
+        more = engine.continue_((take.audio, take.rate), bars=4, tempo=122)
+        more.save("next.wav")
+
+*Threading*: an `Engine` may be used from several threads at once; its socket belongs to a
+thread of its own (`bridge.wire`). Every call blocks its caller until the answer, a timeout, or
+5 s without any sign of life from the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from bridge import protocol
+from bridge.clock import Deadline
+from bridge.curve import is_local
+from bridge.protocol import AskHealth, AskInfo, AskMetrics, AudioHeader, Cancel, Failed, Info, Panic, Ping, Pong
+from bridge.wire import Replies, Wire, no_engine
+from engine import errors
+from engine.events import Accepted, Health, Metrics, Progress
+from engine.types import Audio, BarAudio, InlineAudio, PromptPart, Report, Request
+
+Prompt = str | Mapping[str, float] | Sequence[PromptPart]
+Tempo = int | float | str | Fraction
+Source = str | os.PathLike[str] | tuple[Audio, int]
+_T = TypeVar("_T", bound=msgspec.Struct)
+_ERRORS: dict[str, type[errors.AttaccaError]] = {
+    kind.code: kind
+    for kind in (
+        errors.BadRequest,
+        errors.BadAudio,
+        errors.BadMidi,
+        errors.BadBundle,
+        errors.Refused,
+        errors.Expired,
+        errors.Cancelled,
+        errors.NoEngine,
+        errors.Unavailable,
+    )
+}
+
+
+class Take(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished render. audio: float32 [frames, channels]; bars: the same, cut at the bar lines.
+
+    lead_in: for a continuation at its source's end and rate, the source's last 20 ms as the
+    seam leaves them, [frames, channels]; else None.
+    """
+
+    audio: Audio
+    rate: int
+    report: Report
+    bars: tuple[Audio, ...]
+    lead_in: Audio | None = None
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write a float WAV, whole or not at all. Raises Unavailable."""
+        from bridge.wavefile import write_wav
+
+        write_wav(Path(path), self.audio, self.rate)
+        return Path(path)
+
+
+class Stream:
+    """Iterates over the bars of one request as they come; `report` is there after the last.
+
+    Leaving the loop early does not cancel; `cancel()` does.
+    """
+
+    def __init__(self, wire: Wire, request: Request, deadline: Deadline, on_progress: Callable[[float], None] | None):
+        self.id = request.id
+        self.report: Report | None = None
+        self._wire = wire
+        self._deadline = deadline
+        self._on_progress = on_progress
+        self._replies = wire.expect(request.id)
+        self._bar = 0
+
+    def __iter__(self) -> Iterator[BarAudio]:
+        try:
+            while self.report is None:
+                body, audio = _next(self._replies, self._deadline, self)
+                if isinstance(body, AudioHeader):
+                    assert audio is not None
+                    yield self._bar_audio(body, audio)
+                else:
+                    self._note(body)
+        finally:
+            self._wire.forget(self.id)
+
+    def cancel(self) -> None:
+        """Take the request back; the loop then raises Cancelled."""
+        self._wire.send(Cancel(id=self.id))
+
+    def _bar_audio(self, header: AudioHeader, audio: Audio) -> BarAudio:
+        bar = -1 if header.first_frame < 0 else self._bar
+        self._bar = bar + 1
+        return BarAudio(bar=bar, first_frame=header.first_frame, rate=header.rate, audio=audio, last=header.last)
+
+    def _note(self, body: Any) -> None:
+        if isinstance(body, Report):
+            self.report = body
+        elif isinstance(body, Failed):
+            raise _ERRORS.get(body.code, errors.AttaccaError)(body.text)
+        elif isinstance(body, Progress) and self._on_progress is not None:
+            self._on_progress(body.fraction)
+        else:
+            assert isinstance(body, Progress | Accepted), type(body)
+
+
+class Engine:
+    """A running engine at a ZeroMQ endpoint. Use as a context manager."""
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        keys: Path | None = None,
+        connect_timeout_s: float = 2.0,
+    ) -> None:
+        """endpoint: else ATTACCA_ZMQ, else tcp://127.0.0.1:9800. Raises NoEngine after the timeout."""
+        self.endpoint = endpoint or default_endpoint()
+        self._wire = Wire(self.endpoint, keys)
+        try:
+            self.ping(connect_timeout_s)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._wire.close()
+
+    # ---- making bars -------------------------------------------------------------------------
+
+    def generate(self, prompt: Prompt = "", bars: int = 4, tempo: Tempo = 120, **options: Any) -> Take:
+        """New bars from a prompt. options: any field of `engine.types.Request`, and `timeout_s`."""
+        return self.take(generate_request(prompt, bars, tempo, **_of_request(options)), **_of_call(options))
+
+    def continue_(
+        self, source: Source, bars: int = 4, tempo: Tempo | None = None, prompt: Prompt = "", **options: Any
+    ) -> Take:
+        """New bars that follow `source`: a file, or (float32 [frames, channels], rate).
+
+        Give `tempo`, or `source_bars` from which it follows.
+        """
+        request, inline = self.continue_request(source, bars, tempo, prompt, **_of_request(options))
+        return self.take(request, inline, **_of_call(options))
+
+    def continue_request(
+        self, source: Source, bars: int = 4, tempo: Tempo | None = None, prompt: Prompt = "", **fields: Any
+    ) -> tuple[Request, Audio | None]:
+        """The request for `continue_`. A file travels as its path, to an engine elsewhere as audio."""
+        if isinstance(source, tuple):
+            audio, rate = source
+        elif is_local(self.endpoint):
+            return _request("continue", prompt, bars, tempo, source=str(Path(source).absolute()), **fields), None
+        else:
+            audio, rate = _read(Path(source))
+        audio = np.ascontiguousarray(audio[:, None] if audio.ndim == 1 else audio, protocol.AUDIO_DTYPE)
+        shape = InlineAudio(rate=rate, channels=audio.shape[1], frames=len(audio))
+        return _request("continue", prompt, bars, tempo, inline=shape, **fields), audio
+
+    def take(
+        self,
+        request: Request,
+        inline: Audio | None = None,
+        *,
+        timeout_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Take:
+        """Send a request and wait for all of it. Raises what ended it instead (engine.errors)."""
+        stream = self.stream(request, inline, timeout_s=timeout_s, on_progress=on_progress)
+        pieces = list(stream)
+        report = stream.report
+        assert report is not None
+        bars = tuple(piece.audio for piece in pieces if piece.first_frame >= 0)
+        lead = next((piece.audio for piece in pieces if piece.first_frame < 0), None)
+        return Take(audio=np.concatenate(bars), rate=report.rate, report=report, bars=bars, lead_in=lead)
+
+    def stream(
+        self,
+        request: Request,
+        inline: Audio | None = None,
+        *,
+        timeout_s: float | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Stream:
+        """Send a request; iterate over the result for its bars as they come.
+
+        Raises BadRequest at once when a field is out of range.
+        """
+        _validate(request)
+        stream = Stream(self._wire, request, Deadline(timeout_s), on_progress)
+        self._wire.send(request, inline)
+        return stream
+
+    def cancel(self, request_id: str) -> None:
+        """Take a request back; whoever waits for it gets Cancelled."""
+        self._wire.send(Cancel(id=request_id))
+
+    def panic(self) -> None:
+        """Take every request of everyone back."""
+        self._wire.send(Panic())
+
+    # ---- asking ------------------------------------------------------------------------------
+
+    def ping(self, timeout_s: float = 2.0) -> float:
+        """Round trip in seconds. Raises NoEngine."""
+        clock = Deadline(timeout_s)
+        token = uuid.uuid4().hex
+        replies = self._wire.expect(token)
+        try:
+            self._wire.send(Ping(token=token))
+            body, _ = _next(replies, clock, self._wire.endpoint)
+        finally:
+            self._wire.forget(token)
+        assert isinstance(body, Pong)
+        return timeout_s - clock.left_s(timeout_s)
+
+    def health(self, canary: bool = False, timeout_s: float = 10.0) -> Health:
+        """Whether the engine can be trusted; `canary` renders a test bar first."""
+        return self._ask(AskHealth(canary=canary), Health, timeout_s)
+
+    def info(self, timeout_s: float = 5.0) -> Info:
+        return self._ask(AskInfo(), Info, timeout_s)
+
+    def metrics(self, timeout_s: float = 5.0) -> Metrics:
+        return self._ask(AskMetrics(), Metrics, timeout_s)
+
+    def _ask(self, question: msgspec.Struct, kind: type[_T], timeout_s: float) -> _T:
+        key = protocol.TAG_OF[kind].decode()
+        replies = self._wire.expect(key)
+        try:
+            self._wire.send(question)
+            body, _ = _next(replies, Deadline(timeout_s), self._wire.endpoint)
+        finally:
+            self._wire.forget(key)
+        assert isinstance(body, kind)
+        return body
+
+
+connect = Engine
+
+
+def default_endpoint() -> str:
+    """ATTACCA_ZMQ, or tcp://127.0.0.1:9800."""
+    return os.environ.get("ATTACCA_ZMQ") or protocol.DEFAULT_ZMQ
+
+
+def generate_request(prompt: Prompt = "", bars: int = 4, tempo: Tempo = 120, **fields: Any) -> Request:
+    """A request of kind "generate"; fields as in `engine.types.Request`."""
+    return _request("generate", prompt, bars, tempo, **fields)
+
+
+def _request(kind: str, prompt: Prompt, bars: int, tempo: Tempo | None, **fields: Any) -> Request:
+    fields.setdefault("id", uuid.uuid4().hex)
+    fields["prompts"] = fields.get("prompts") or _prompts(prompt)
+    given = {name: value for name, value in fields.items() if value is not None}
+    text = None if tempo is None else str(tempo)
+    try:
+        return Request(kind=kind, bars=bars, tempo=text, **given)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise errors.BadRequest(f"{error} (fields: {', '.join(Request.__struct_fields__)})") from error
+
+
+def _prompts(prompt: Prompt) -> tuple[PromptPart, ...]:
+    if isinstance(prompt, str):
+        return (PromptPart(text=prompt),) if prompt else ()
+    if isinstance(prompt, Mapping):
+        return tuple(PromptPart(text=text, weight=weight) for text, weight in prompt.items())
+    return tuple(prompt)
+
+
+def _validate(request: Request) -> None:
+    try:
+        msgspec.convert(msgspec.to_builtins(request), Request)
+    except msgspec.ValidationError as error:
+        raise errors.BadRequest(protocol.explain(error, Request)) from error
+
+
+def _next(replies: Replies, deadline: Deadline, waiting: Stream | str) -> tuple[Any, Audio | None]:
+    """The next reply. A stream that runs out of time is cancelled and raises Expired."""
+    while True:
+        try:
+            body, audio = replies.get(timeout=deadline.left_s(3600.0))
+        except queue.Empty:
+            if not deadline.past():
+                continue
+            if isinstance(waiting, str):
+                raise errors.NoEngine(no_engine(waiting)) from None
+            waiting.cancel()
+            raise errors.Expired("the engine did not finish within timeout_s: the request was taken back") from None
+        if isinstance(body, Exception):
+            raise body
+        return body, audio
+
+
+def _read(path: Path) -> tuple[Audio, int]:
+    from bridge.wavefile import read_exact
+
+    file = read_exact(path)
+    return file.samples.astype(np.float32), file.rate
+
+
+def _of_request(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in ("timeout_s", "on_progress")}
+
+
+def _of_call(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in ("timeout_s", "on_progress")}

@@ -1,0 +1,188 @@
+"""Composition root of the engine process: renderer, resident, sockets, ready line.
+
+*Threading*: the calling thread becomes the loop's thread until SIGINT, SIGTERM or `stop`; the
+resident has its worker. Sockets are bound before anything is loaded, so that a port in use
+costs no wait; they answer from `ready` on. Shutting down ends all requests as cancelled and
+takes 5 s at most.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from bridge import protocol
+from bridge.loop import Loop
+from bridge.session import Session
+from bridge.zeromq import ZeroMQServer
+from engine.errors import BadRequest, Unavailable
+from engine.resident import Resident
+from engine.types import Renderer
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `attacca serve` takes. zmq and osc may be "off"; ports 0 or * pick a free one."""
+
+    bundle: Path | None = None
+    fake: bool = False
+    device: str = "auto"
+    zmq: str = protocol.DEFAULT_ZMQ
+    osc: str = protocol.DEFAULT_OSC
+    ready_file: Path | None = None
+    render_dir: Path | None = None
+    osc_allow: tuple[str, ...] = ()
+    curve_keys: Path | None = None
+    midi_in: str | None = None
+    fake_seconds_per_bar: float = 0.0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Server:
+    """An engine with its sockets. `start` returns when it is ready; `run` serves until `stop`."""
+
+    def __init__(self, options: Options) -> None:
+        """Binds the sockets. Raises Refused, Unavailable or BadRequest."""
+        self.options = options
+        self.loop = Loop()
+        self._stack = contextlib.ExitStack()
+        self._stack.callback(self.loop.close)
+        self.zeromq: ZeroMQServer | None = None
+        self.resident: Resident | None = None
+        try:
+            self._bind()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _bind(self) -> None:
+        if self.options.zmq != "off":
+            self.zeromq = ZeroMQServer(self.loop, self.options.zmq, self.options.curve_keys)
+            self._stack.callback(self.zeromq.close)
+        if self.zeromq is None:
+            raise BadRequest("there is nothing to serve: both --zmq and --osc are off")
+
+    def start(self, renderer: Renderer | None = None) -> None:
+        """Load, warm up, canary, freeze; then the sockets answer. Raises BadBundle and the like."""
+        self.resident = Resident(renderer or load(self.options), check=_checker())
+        self._stack.callback(self.resident.close)
+        self.resident.start()
+        session = Session(self.resident)
+        if self.zeromq is not None:
+            self.zeromq.open(session)
+
+    def ready(self) -> dict[str, Any]:
+        """What the ready line and the ready file say."""
+        assert self.resident is not None
+        health = self.resident.health()
+        return {
+            "attacca": protocol.VERSION,
+            "pid": os.getpid(),
+            "zmq": self.zeromq.endpoint if self.zeromq else None,
+            "bundle": health.bundle,
+            "runtime": health.runtime,
+            "threads": health.threads,
+            "canary_ok": health.canary_ok,
+        }
+
+    def run(self) -> None:
+        self.loop.run()
+
+    def stop(self) -> None:
+        """From any thread or signal handler."""
+        self.loop.stop()
+
+    def close(self) -> None:
+        """End all requests, tell their senders, close the sockets."""
+        self._stack.close()
+
+
+def serve(options: Options, announce: Callable[[str], None] = print) -> int:
+    """Run an engine until SIGINT or SIGTERM. `announce` gets the line `ready {json}`. Returns 0."""
+    server = Server(options)
+    try:
+        server.start()
+        line = json.dumps(server.ready(), separators=(",", ":"))
+        with _ready_file(options.ready_file, line), _signals(server.stop):
+            announce(f"ready {line}")
+            sys.stdout.flush()
+            server.run()
+    finally:
+        server.close()
+    return 0
+
+
+@contextlib.contextmanager
+def serving(options: Options, renderer: Renderer | None = None) -> Iterator[Server]:
+    """An engine in a thread of this process, for tests and notebooks."""
+    server = Server(options)
+    thread = threading.Thread(target=server.run, name="attacca-loop", daemon=True)
+    try:
+        server.start(renderer)
+        thread.start()
+        yield server
+    finally:
+        server.stop()
+        if thread.ident is not None:
+            thread.join()
+        server.close()
+
+
+def load(options: Options) -> Renderer:
+    """The renderer that the options ask for. Only here is torch loaded, and not for the fake."""
+    if options.fake:
+        from engine.fake import FakeRenderer
+
+        return FakeRenderer(options.fake_seconds_per_bar)
+    from engine.render.load import load_renderer
+
+    renderer: Renderer = load_renderer(options.bundle, options.device)
+    return renderer
+
+
+def _checker() -> Callable[[Any], object]:
+    from engine.controls import check
+
+    return check
+
+
+@contextlib.contextmanager
+def _ready_file(path: Path | None, line: str) -> Iterator[None]:
+    """The ready file, written whole, there as long as the engine serves."""
+    if path is None:
+        yield
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(line + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise Unavailable(f"cannot write the ready file {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM end the service instead of the process; only on the main thread."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

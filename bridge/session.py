@@ -1,0 +1,89 @@
+"""What the sockets share: the resident, the live state for later requests, and who watches.
+
+Live state is what `/attacca/prompt`, `/attacca/intensity` and `/attacca/melody` set, and the
+notes that a MIDI port has heard since the last request.
+
+*Threading*: `submit` and the setters run on the loop's thread. Listeners and watchers are
+called from the resident's threads as well; they only hand the event to the loop. The MIDI
+source locks itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Protocol
+
+import msgspec
+
+from engine.errors import BadRequest
+from engine.events import Event, Listener
+from engine.resident import Resident
+from engine.timing import Meter, TempoMap
+from engine.types import Audio, CurvePoint, Note, PromptPart, Request
+
+Watcher = Callable[[object, Event], None]
+
+
+class NoteSource(Protocol):
+    """Live notes, taken once (bridge.midi)."""
+
+    def take(self, tempo_bpm: float) -> tuple[Note, ...]: ...
+
+
+class Session:
+    """Fills requests from the live state and submits them."""
+
+    def __init__(self, resident: Resident, notes: NoteSource | None = None) -> None:
+        self.resident = resident
+        self.prompts: tuple[PromptPart, ...] = ()
+        self.intensity: tuple[CurvePoint, ...] | None = None
+        self.melody: tuple[Note, ...] | None = None
+        self._notes = notes
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """`watcher` hears every event of every request, with the client that owns it."""
+        self._watchers.append(watcher)
+
+    def submit(
+        self, request: Request, inline: Audio | None, owner: object, listener: Listener, live: bool = False
+    ) -> bool:
+        """Submit; `live` fills prompts, intensity and melody that the request leaves open.
+
+        Live MIDI notes go to the next request without a melody, whichever socket it came by.
+        """
+        request = self._with_notes(request)
+        if live:
+            request = self.filled(request)
+
+        def everyone(event: Event) -> None:
+            listener(event)
+            for watcher in self._watchers:
+                watcher(owner, event)
+
+        return self.resident.submit(request, inline, everyone)
+
+    def filled(self, request: Request) -> Request:
+        """The request with the live state where it says nothing itself."""
+        return msgspec.structs.replace(
+            request,
+            prompts=request.prompts or self.prompts,
+            intensity=self.intensity if request.intensity is None else request.intensity,
+            melody=self.melody if request.melody is None else request.melody,
+        )
+
+    def _with_notes(self, request: Request) -> Request:
+        if self._notes is None or request.melody is not None:
+            return request
+        notes = self._notes.take(first_tempo_bpm(request))
+        return msgspec.structs.replace(request, melody=notes) if notes else request
+
+
+def first_tempo_bpm(request: Request) -> float:
+    """The tempo at the first new bar, quarters per minute; 120 where none can be read."""
+    try:
+        tempo_map = TempoMap.parse(request.tempo or "120", Meter.parse(request.meter))
+    except BadRequest:
+        return 120.0
+    return float(tempo_map.tempo_at(Fraction(0)))

@@ -1,0 +1,307 @@
+"""The engine's ZeroMQ side: a ROUTER for requests, one audio message a bar.
+
+*Threading*: the loop's thread owns the socket; the resident's threads reach it through
+`loop.call`. Nothing here waits: a message that a client does not take stays in that client's
+backlog, which is bounded (10 s without a message taken, 1 GB); beyond that the client counts
+as lost and its requests are cancelled. So do those of a client that has gone. Malformed
+messages are dropped and counted; a request that only breaks a range is told so.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import zmq
+
+from bridge import protocol
+from bridge.curve import guard_server
+from bridge.loop import Loop
+from bridge.protocol import (
+    AskHealth,
+    AskInfo,
+    AskMetrics,
+    AudioHeader,
+    Cancel,
+    Failed,
+    Info,
+    Malformed,
+    Panic,
+    Ping,
+    Pong,
+    Subscribe,
+)
+from bridge.session import Session
+from engine.errors import BadRequest, Unavailable
+from engine.events import BarReady, Ended, Event
+from engine.types import Audio, Request
+
+HIGH_WATER_MESSAGES = 64
+MAX_STALL_S = 10.0
+MAX_BACKLOG_BYTES = 1 << 30
+RETRY_S = 0.01
+HEARTBEAT_MS = 2_000
+MAX_CLIENTS = 256
+MESSAGES_A_TURN = 64
+
+
+@dataclass
+class Client:
+    """A peer: what it has not taken yet, and which requests are its own."""
+
+    identity: bytes
+    backlog: deque[list[Any]] = field(default_factory=deque)
+    backlog_bytes: int = 0
+    moved_s: float = 0.0
+    requests: set[str] = field(default_factory=set)
+    subscribed: bool = False
+
+
+class ZeroMQServer:
+    """Binds at once; serves as long as its loop runs."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        endpoint: str = protocol.DEFAULT_ZMQ,
+        curve_keys: Path | None = None,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    ) -> None:
+        """Raises Refused (open endpoint without keys) and Unavailable (cannot bind)."""
+        self._loop = loop
+        self._context = context or zmq.Context()
+        self._own_context = context is None
+        self._session: Session | None = None
+        self._clients: dict[bytes, Client] = {}
+        self.dropped = 0
+        self.lost_clients = 0
+        self._socket = _router(self._context)
+        self._authenticator = None
+        try:
+            self._authenticator = guard_server(self._socket, endpoint, curve_keys)
+            self.endpoint = _bind(self._socket, endpoint)
+        except BaseException:
+            self._close_sockets()
+            raise
+
+    def open(self, session: Session) -> None:
+        """Begin to serve."""
+        self._session = session
+        session.watch(self._watch)
+        self._loop.on_readable(self._socket, self._receive)
+
+    def close(self) -> None:
+        for client in self._clients.values():
+            self._push(client)
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        if self._authenticator is not None:
+            self._authenticator.stop()
+        self._socket.close(linger=0)
+        if self._own_context:
+            self._context.term()
+
+    # ---- in ----------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        for _ in range(MESSAGES_A_TURN):
+            try:
+                identity, *frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            self._message(identity.bytes, [frame.buffer for frame in frames])
+
+    def _message(self, identity: bytes, frames: list[memoryview | bytes]) -> None:
+        client = self._client(identity)
+        try:
+            body, audio = protocol.decode(frames, "to engine")
+        except Malformed as error:
+            self._malformed(client, frames, error)
+            return
+        self._answer(client, body, audio)
+
+    def _malformed(self, client: Client, frames: list[memoryview | bytes], error: Malformed) -> None:
+        """A request with a readable id is refused in a sentence; anything else is dropped."""
+        known = bool(frames) and bytes(frames[0][:16]) == b"request"
+        request_id = protocol.request_id(frames) if known else ""
+        if request_id:
+            self._fail(client, request_id, BadRequest(str(error)))
+        else:
+            self.dropped += 1
+
+    def _answer(self, client: Client, body: Any, audio: Audio | None) -> None:
+        session = self._session
+        assert session is not None
+        match body:
+            case Request():
+                self._request(client, body, audio)
+            case Cancel():
+                if not session.resident.cancel(body.id):
+                    self._fail(client, body.id, BadRequest(f"no request {body.id!r} waits or renders"))
+            case Panic():
+                session.resident.cancel_all()
+            case Ping():
+                self._send(client, Pong(token=body.token))
+            case AskHealth(canary=True):
+                session.resident.canary(lambda health: self._loop.call(lambda: self._send(client, health)))
+            case AskHealth():
+                self._send(client, session.resident.health())
+            case AskMetrics():
+                self._send(client, session.resident.metrics())
+            case AskInfo():
+                self._send(client, _info(session))
+            case Subscribe():
+                client.subscribed = body.on
+            case _:
+                raise AssertionError(f"a tag without an answer: {type(body).__name__}")
+
+    def _request(self, client: Client, request: Request, audio: Audio | None) -> None:
+        assert self._session is not None
+        client.requests.add(request.id)
+        accepted = self._session.submit(
+            request, audio, client, lambda event: self._loop.call(lambda: self._event(client, event))
+        )
+        if not accepted:
+            client.requests.discard(request.id)
+
+    # ---- out ---------------------------------------------------------------------------------
+
+    def _event(self, client: Client, event: Event) -> None:
+        if isinstance(event, BarReady):
+            self._audio(client, event)
+        elif isinstance(event, Ended):
+            client.requests.discard(event.id)
+            self._send(client, protocol.ended_message(event))
+        else:
+            self._send(client, event)
+
+    def _watch(self, owner: object, event: Event) -> None:
+        """Everything but audio, to those who subscribed and do not get it anyway. Any thread."""
+        if not isinstance(event, BarReady):
+            self._loop.call(lambda: self._tell_subscribers(owner, event))
+
+    def _tell_subscribers(self, owner: object, event: Event) -> None:
+        assert not isinstance(event, BarReady)
+        message = protocol.ended_message(event) if isinstance(event, Ended) else event
+        for client in list(self._clients.values()):
+            if client.subscribed and client is not owner:
+                self._send(client, message)
+
+    def _audio(self, client: Client, event: BarReady) -> None:
+        bar = event.bar
+        frames, channels = bar.audio.shape
+        header = AudioHeader(
+            id=event.id,
+            first_frame=bar.first_frame,
+            frames=frames,
+            channels=channels,
+            rate=bar.rate,
+            last=bar.last,
+        )
+        audio = np.ascontiguousarray(bar.audio, protocol.AUDIO_DTYPE)
+        self._queue(client, [*protocol.encode(header), audio.data.cast("B")])
+
+    def _fail(self, client: Client, request_id: str, error: BadRequest) -> None:
+        self._send(client, Failed(id=request_id, ending="refused", code=error.code, text=str(error)))
+
+    def _send(self, client: Client, body: msgspec.Struct) -> None:
+        self._queue(client, protocol.encode(body))
+
+    def _queue(self, client: Client, frames: list[Any]) -> None:
+        if self._clients.get(client.identity) is not client:
+            return
+        if not client.backlog:
+            client.moved_s = self._loop.clock.now_s()
+        client.backlog.append(frames)
+        client.backlog_bytes += sum(len(frame) for frame in frames)
+        if len(client.backlog) == 1:
+            self._push(client)
+        if client.backlog_bytes > MAX_BACKLOG_BYTES:
+            self._lose(client)
+
+    def _push(self, client: Client) -> None:
+        """Send as much of the backlog as the peer takes now; come back in 10 ms for the rest."""
+        while client.backlog:
+            try:
+                self._socket.send_multipart([client.identity, *client.backlog[0]], zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                stuck = self._loop.clock.now_s() - client.moved_s > MAX_STALL_S
+                if stuck or not self._loop.call_in(RETRY_S, lambda: self._push(client)):
+                    self._lose(client)
+                return
+            except zmq.ZMQError as error:
+                if error.errno not in (errno.EHOSTUNREACH, zmq.ENOTSOCK):
+                    raise
+                self._lose(client)
+                return
+            client.backlog_bytes -= sum(len(frame) for frame in client.backlog.popleft())
+            client.moved_s = self._loop.clock.now_s()
+
+    # ---- clients -----------------------------------------------------------------------------
+
+    def _client(self, identity: bytes) -> Client:
+        client = self._clients.get(identity)
+        if client is None:
+            if len(self._clients) >= MAX_CLIENTS:
+                self._forget_one()
+            client = self._clients[identity] = Client(identity)
+        return client
+
+    def _forget_one(self) -> None:
+        """Make room: the client heard of longest ago that waits for nothing, else the oldest."""
+        idle = (c for c in self._clients.values() if not c.requests and not c.backlog and not c.subscribed)
+        self._lose(next(idle, next(iter(self._clients.values()))))
+
+    def _lose(self, client: Client) -> None:
+        """The peer is gone or stuck: nothing more is sent, and its requests are taken back."""
+        self._clients.pop(client.identity, None)
+        self.lost_clients += 1
+        client.backlog.clear()
+        client.backlog_bytes = 0
+        assert self._session is not None
+        for request_id in list(client.requests):
+            self._session.resident.cancel(request_id)
+
+
+def _router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    socket = context.socket(zmq.ROUTER)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    socket.setsockopt(zmq.MAXMSGSIZE, protocol.MAX_AUDIO_BYTES)
+    socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MESSAGES)
+    socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MESSAGES)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5 * HEARTBEAT_MS)
+    return socket
+
+
+def _bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Unavailable(
+                f"{endpoint} is in use, perhaps by another engine: stop that one, or choose another "
+                "with --zmq tcp://127.0.0.1:PORT"
+            ) from error
+        raise Unavailable(f"cannot serve at {endpoint}: {zmq.strerror(error.errno or 0)}") from error
+    bound = socket.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(bound, bytes)
+    return bound.rstrip(b"\0").decode()
+
+
+def _info(session: Session) -> Info:
+    renderer = session.resident.renderer
+    return Info(
+        protocol=protocol.VERSION,
+        bundle=renderer.bundle,
+        runtime=renderer.runtime,
+        threads=renderer.threads,
+        detail=renderer.info(),
+    )
