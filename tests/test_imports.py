@@ -16,7 +16,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("engine", "bridge", "plugin_host")
-VOCABULARY = {"engine", "engine.types", "engine.timing", "engine.errors", "engine.controls"}
+VOCABULARY = {"engine", "engine.types", "engine.errors"} | {
+    name
+    for package in ("engine.timing", "engine.controls")
+    for name in (package, *(f"{package}.{path.stem}" for path in (ROOT / package.replace(".", "/")).glob("*.py")))
+}
 HOST_SEES = VOCABULARY | {"bridge", "bridge.client", "bridge.protocol", "bridge.clock", "bridge.timeline_cache"}
 HEAVY = {"torch", "onnxruntime", "tokenizers", "safetensors", "pedalboard", "librosa", "matplotlib", "scipy"}
 DISTRIBUTIONS = {  # import name -> distribution, where they differ
