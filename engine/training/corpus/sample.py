@@ -1,0 +1,111 @@
+"""One song of the corpus, from its seed to its file: compose, cut, render, annotate, store."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from engine.models import features
+from engine.training.corpus import annotate as labels
+from engine.training.corpus.levels import RATE_HZ
+from engine.training.corpus.mix import Mixed, render_song, song_frames
+from engine.training.corpus.song import Song
+from engine.training.corpus.soundfonts import SoundFont, find_soundfonts
+from engine.training.corpus.synth import Synth
+
+EXCERPT_RANGE_SECONDS = (36.0, 56.0)
+CAPTIONS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class SongJob:
+    """A song to make. seed is its own; path is the final file."""
+
+    index: int
+    seed: int
+    style: str
+    path: Path
+
+
+@lru_cache(maxsize=4)
+def _synth(font: SoundFont) -> Synth:
+    """One loaded synth per process and font."""
+    return Synth(font.path)
+
+
+def render_job(job: SongJob) -> float:
+    """Make and store one song; returns its seconds. Written to a temporary name, then renamed."""
+    from engine.training.corpus.captions import caption
+    from engine.training.corpus.compose import compose, excerpt
+
+    rng = np.random.default_rng([job.seed, 0x657863])
+    whole = compose(job.seed, job.style)
+    song = excerpt(whole, *choose_excerpt(whole, rng))
+    fonts = find_soundfonts()
+    font = fonts[int(rng.integers(len(fonts)))]
+    captions = [caption(song.tags, rng) for _ in range(CAPTIONS)]
+    mixed = render_song(_synth(font), song)
+    store(job.path, song, mixed, captions, font.name)
+    return song_frames(song) / RATE_HZ
+
+
+def choose_excerpt(song: Song, rng: np.random.Generator) -> tuple[int, int]:
+    """(first_bar, bars) of 36 to 56 s of whole bars, if possible across a change of section."""
+    bar_seconds = float(song.bar_beats * 60 / song.tempo)
+    fewest, most = (round(seconds / bar_seconds) for seconds in EXCERPT_RANGE_SECONDS)
+    bars = int(rng.integers(max(1, fewest), max(1, fewest, most) + 1))
+    if bars > 8:
+        bars -= bars % 2
+    bars = min(bars, song.bars)
+    starts = np.arange(song.bars - bars + 1)
+    changes = np.array([s.first_bar for s in song.sections if s.first_bar > 0], dtype=int)
+    inside = (changes > starts[:, None] + 1) & (changes < starts[:, None] + bars - 1)
+    grid = np.where(starts % 4 == 0, 4.0, 1.0) * np.where(inside.any(axis=1), 4.0, 1.0)
+    return int(rng.choice(starts, p=grid / grid.sum())), bars
+
+
+def describe(song: Song, captions: list[str], font: str, mixed: Mixed) -> dict[str, Any]:
+    """The metadata record of a song, ready for JSON."""
+    return {
+        "seed": song.seed, "style": song.style, "tempo": str(song.tempo),
+        "meter": list(song.meter), "key_root": song.key_root, "mode": song.mode,
+        "bars": song.bars, "beat_groups": [str(g) for g in song.beat_groups],
+        "swing": song.swing, "tags": song.tags, "captions": captions, "soundfont": font,
+        "loudness_lufs": round(mixed.loudness_lufs, 2), "frames": song_frames(song),
+        "sections": [[s.name, s.first_bar, s.bars, s.level_db] for s in song.sections],
+    }  # fmt: skip
+
+
+def tensors(song: Song, mixed: Mixed) -> dict[str, Any]:
+    """Everything that is stored of a song, by name (see docs of `annotate` for the labels)."""
+    frames = len(mixed.mix)
+    record = labels.annotate(song, frames)
+    views = (("mix", "intensity", mixed.mix), ("a", "intensity_a", mixed.a), ("b", "intensity_b", mixed.b))
+    for name, level, audio in views:
+        record[name] = features.analyse(audio)
+        record[level] = labels.intensity_db(audio)
+    present = labels.presence(mixed.group_power, 1 + frames // labels.HOP)
+    record["presence"] = present
+    record["groups_mix"] = present.max(axis=0)
+    record["groups_a"] = labels.multi_hot(mixed.groups_a)
+    record["groups_b"] = labels.multi_hot(mixed.groups_b)
+    record["audio"] = np.round(mixed.mix * 32767.0).astype(np.int16)
+    return {name: np.ascontiguousarray(value) for name, value in record.items()}
+
+
+def store(path: Path, song: Song, mixed: Mixed, captions: list[str], font: str) -> None:
+    """Write a song's file atomically."""
+    about = json.dumps(describe(song, captions, font, mixed))
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        save_file(tensors(song, mixed), temporary, {"song": about})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

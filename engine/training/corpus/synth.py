@@ -1,0 +1,303 @@
+"""From written notes to stems: fluidsynth for pitched parts, placed one-shots for drums.
+
+fluidsynth acts on events at multiples of 64 samples (1.3 ms). Drums must be tighter: each hit
+is rendered once, its own attack lag is measured and removed, and it is added at the exact
+sample. Pitched notes are scheduled to the nearest 64 samples after removing the instrument's
+measured lag. Levels are calibrated, so that `gain_db` means the same for every program.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from math import floor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import Unavailable
+from engine.training.corpus.levels import RATE_HZ, block_power, from_db, k_weighted
+from engine.training.corpus.song import NoteEvent, Part
+from engine.training.corpus.soundfonts import INSTALL_HINT
+
+Stem = NDArray[np.float32]
+
+BLOCK = 64
+PRE_ROLL = 64 * BLOCK
+DRUM_BANK = 128
+REFERENCE_DB = -18.0
+"""K-weighted level of a calibrated note at velocity 100; a calibrated kick is 4 dB above."""
+BEND_RANGE_SEMITONES = 12
+_MAX_LAG = 576
+_HIT_SECONDS = 3.0
+_VELOCITY_STEP = 8
+_CHOKES = {42: 0, 44: 0, 46: 0, 80: 1, 81: 1}
+_SENT_CONTROLLERS = frozenset({1, 2, 11, 64, 65, 66, 67, 71, 74})
+_KICK_DB = {35: 0.0, 36: 0.0}
+_DRUM_DB = _KICK_DB | {
+    37: -7.0, 38: -1.0, 39: -2.0, 40: -1.0, 41: -3.0, 42: -11.0, 43: -3.0, 44: -13.0, 45: -3.0,
+    46: -10.0, 47: -3.0, 48: -3.0, 49: -7.0, 50: -3.0, 51: -11.0, 52: -8.0, 53: -10.0, 55: -8.0,
+    57: -7.0, 59: -11.0,
+}  # fmt: skip
+_PERCUSSION_DB = -13.0
+
+
+def event_frame(beat: float, offset_ms: float, tempo: float) -> int:
+    """Sample of an event: round(48000 (60 / tempo beat + offset / 1000)), halves up."""
+    return floor(RATE_HZ * (60.0 / tempo * beat + offset_ms / 1000.0) + 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was measured of one instrument. lag_frames: note-on to attack; gain: to reference."""
+
+    lag_frames: int
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A drum one-shot [2, frames], calibrated; `onset` is the frame of its attack."""
+
+    audio: Stem
+    onset: int
+
+
+def attack_frame(audio: Stem, within_frames: int = 3840) -> int:
+    """First frame of audio [2, frames] at a tenth of the peak of its first `within_frames`."""
+    level = np.abs(audio[:, :within_frames]).max(axis=0)
+    return int(np.argmax(level >= 0.1 * level.max())) if len(level) and level.max() > 0 else 0
+
+
+def _burst_level_db(audio: Stem, window: int) -> float:
+    """Loudest K-weighted level of any block of `window` frames."""
+    return float(10.0 * np.log10(block_power(k_weighted(audio), window).max(initial=0.0) + 1e-12))
+
+
+class Synth:
+    """One loaded fluidsynth. Not shared between threads; keep one per process and font.
+
+    What it renders depends on its arguments alone, to some -70 dB: voices are silenced and
+    controllers reset before each use, but fluidsynth reuses the filters of its voices.
+    """
+
+    def __init__(self, font: Path) -> None:
+        try:
+            import fluidsynth
+        except ImportError as missing:
+            raise Unavailable(f"fluidsynth cannot be loaded. Try: {INSTALL_HINT}") from missing
+        self._api: Any = fluidsynth
+        self._settings = fluidsynth.new_fluid_settings()
+        for key, number in (("synth.sample-rate", float(RATE_HZ)), ("synth.gain", 0.5)):
+            fluidsynth.fluid_settings_setnum(self._settings, key.encode(), number)
+        for key, value in (
+            ("synth.reverb.active", 0), ("synth.chorus.active", 0),
+            ("synth.polyphony", 192), ("synth.cpu-cores", 1),
+        ):  # fmt: skip
+            fluidsynth.fluid_settings_setint(self._settings, key.encode(), value)
+        self._synth = fluidsynth.new_fluid_synth(self._settings)
+        self._font = fluidsynth.fluid_synth_sfload(self._synth, str(font).encode(), 0)
+        if self._font < 0:
+            raise Unavailable(f"The SoundFont {font} cannot be read. Try: {INSTALL_HINT}")
+        self._library: Any = ctypes.CDLL(fluidsynth.find_libfluidsynth())
+        self._write: Any = self._library.fluid_synth_write_float
+        self._write.argtypes = [
+            ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int,
+            ctypes.c_void_p, ctypes.c_int, ctypes.c_int,
+        ]  # fmt: skip
+        self._bend_range: Any = self._library.fluid_synth_pitch_wheel_sens
+        self._bend_range.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]
+        self._calibrations: dict[tuple[int, int], Calibration] = {}
+        self._hits: dict[tuple[int, int, int], Hit] = {}
+        self._drum_gains: dict[tuple[int, int], float] = {}
+
+    def close(self) -> None:
+        """Free the synth; it must not be used afterwards."""
+        self._api.delete_fluid_synth(self._synth)
+        self._api.delete_fluid_settings(self._settings)
+
+    def render(self, part: Part, tempo: float, frames: int) -> Stem:
+        """Stereo stem [2, frames] at 48 kHz of one part, calibrated, before the part's gain."""
+        if part.group == "drums":
+            return self._render_drums(part, tempo, frames)
+        return self._render_pitched(part, tempo, frames)
+
+    # --- fluidsynth -----------------------------------------------------------------------
+
+    def _select(self, bank: int, program: int) -> None:
+        api, synth = self._api, self._synth
+        scratch = np.zeros((2, BLOCK), np.float32)
+        api.fluid_synth_all_sounds_off(synth, 0)
+        self._pull(scratch, 0, BLOCK)  # a reset before the voices are gone keeps them sounding
+        api.fluid_synth_system_reset(synth)
+        self._pull(scratch, 0, BLOCK)
+        if api.fluid_synth_program_select(synth, 0, self._font, bank, program) < 0:
+            api.fluid_synth_program_select(synth, 0, self._font, bank, 0)
+        self._bend_range(synth, 0, BEND_RANGE_SEMITONES)
+
+    def _pull(self, target: Stem, start: int, count: int) -> None:
+        """Render `count` frames into target [2, frames] (C order) at `start`."""
+        left = target.ctypes.data + 4 * start
+        right = left + 4 * target.shape[1]
+        self._write(self._synth, count, left, 0, 1, right, 0, 1)
+
+    def _note(self, bank: int, program: int, key: int, velocity: int, hold: int, total: int) -> Stem:
+        """A single note [2, total], held for `hold` frames."""
+        self._select(bank, program)
+        out = np.zeros((2, total), np.float32)
+        self._api.fluid_synth_noteon(self._synth, 0, key, velocity)
+        self._pull(out, 0, hold)
+        self._api.fluid_synth_noteoff(self._synth, 0, key)
+        if total > hold:
+            self._pull(out, hold, total - hold)
+        return out
+
+    # --- pitched parts --------------------------------------------------------------------
+
+    def calibration(self, program: int, key: int) -> Calibration:
+        """Lag and gain of a program in the octave of `key`, measured once."""
+        octave = min(8, max(2, (key + 6) // 12))
+        found = self._calibrations.get((program, octave))
+        if found is None:
+            note = self._note(0, program, 12 * octave, 100, 24_000, 24_000)
+            level_db = _burst_level_db(note, 4800)
+            gain = from_db(min(24.0, max(-24.0, REFERENCE_DB - level_db)))
+            found = Calibration(min(_MAX_LAG, attack_frame(note)), gain)
+            self._calibrations[program, octave] = found
+        return found
+
+    def _render_pitched(self, part: Part, tempo: float, frames: int) -> Stem:
+        blocks = -(-(PRE_ROLL + frames) // BLOCK)
+        out = np.zeros((2, blocks * BLOCK), np.float32)
+        if not part.notes:
+            return out[:, PRE_ROLL : PRE_ROLL + frames]
+        middle = int(np.median([note.pitch for note in part.notes]))
+        measured = self.calibration(part.program, middle)
+        self._select(0, part.program)
+        at = 0
+        for block, _, action, first, second in _schedule(part, tempo, measured.lag_frames):
+            block = min(max(0, block), blocks)
+            if block > at:
+                self._pull(out, at * BLOCK, (block - at) * BLOCK)
+                at = block
+            self._act(action, first, second)
+        if at < blocks:
+            self._pull(out, at * BLOCK, (blocks - at) * BLOCK)
+        return out[:, PRE_ROLL : PRE_ROLL + frames] * np.float32(measured.gain)
+
+    def _act(self, action: str, first: int, second: int) -> None:
+        if action == "on":
+            self._api.fluid_synth_noteon(self._synth, 0, first, second)
+        elif action == "off":
+            self._api.fluid_synth_noteoff(self._synth, 0, first)
+        elif action == "bend":
+            self._api.fluid_synth_pitch_bend(self._synth, 0, first)
+        else:
+            self._api.fluid_synth_cc(self._synth, 0, first, second)
+
+    # --- drums ----------------------------------------------------------------------------
+
+    def _drum_gain(self, kit: int, key: int) -> float:
+        """Gain of a key: three quarters of the way from the kit's own level to the usual one."""
+        found = self._drum_gains.get((kit, key))
+        if found is None:
+            note = self._note(DRUM_BANK, kit, key, 110, 14_400, 14_400)
+            level_db = _burst_level_db(note, 1440)
+            wanted_db = REFERENCE_DB + 4.0 + _DRUM_DB.get(key, _PERCUSSION_DB)
+            away_db = min(20.0, max(-20.0, wanted_db - level_db))
+            found = from_db(away_db) if level_db > -100.0 else 0.0
+            self._drum_gains[kit, key] = found
+        return found
+
+    def hit(self, kit: int, key: int, velocity: int) -> Hit:
+        """The one-shot of a drum key at a velocity (velocities share samples in steps of 8)."""
+        layer = min(127, -(-velocity // _VELOCITY_STEP) * _VELOCITY_STEP)
+        found = self._hits.get((kit, key, layer))
+        if found is None:
+            total = int(_HIT_SECONDS * RATE_HZ)
+            audio = self._note(DRUM_BANK, kit, key, layer, total // 2, total)
+            found = Hit(_trimmed(audio * np.float32(self._drum_gain(kit, key))), attack_frame(audio))
+            self._hits[kit, key, layer] = found
+        scale = np.float32((velocity / layer) ** 2)
+        return Hit(found.audio * scale, found.onset)
+
+    def _render_drums(self, part: Part, tempo: float, frames: int) -> Stem:
+        out = np.zeros((2, frames), np.float32)
+        placed = [(event_frame(n.beat, n.offset_ms, tempo), n) for n in part.notes]
+        placed.sort(key=lambda item: item[0])
+        stops = _choke_frames(placed)
+        for index, (frame, note) in enumerate(placed):
+            hit = self.hit(part.program, note.pitch, note.velocity)
+            audio = hit.audio
+            if index in stops:
+                audio = _faded(audio, hit.onset + stops[index] - frame)
+            _add_at(out, audio, frame - hit.onset)
+        return out
+
+
+def _trimmed(audio: Stem) -> Stem:
+    """Without what lies 66 dB below the peak at the end; the cut is faded over 10 ms."""
+    level = np.abs(audio).max(axis=0)
+    heard = np.flatnonzero(level > level.max() * 5e-4)
+    return _faded(audio, int(heard[-1]) + 480) if len(heard) else audio[:, :1]
+
+
+def _faded(audio: Stem, end: int, fade: int = 480) -> Stem:
+    """Copy that ends at frame `end` with a linear fade of up to 10 ms."""
+    end = max(1, min(end, audio.shape[1]))
+    fade = min(fade, end)
+    cut = audio[:, :end].copy()
+    cut[:, end - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+    return cut
+
+
+def _add_at(target: Stem, audio: Stem, start: int) -> None:
+    first, last = max(0, start), min(target.shape[1], start + audio.shape[1])
+    if last > first:
+        target[:, first:last] += audio[:, first - start : last - start]
+
+
+def _choke_frames(placed: list[tuple[int, NoteEvent]]) -> dict[int, int]:
+    """Index of a hit -> frame at which the next one of its choke group silences it."""
+    stops: dict[int, int] = {}
+    sounding: dict[int, int] = {}
+    for index, (frame, note) in enumerate(placed):
+        group = _CHOKES.get(note.pitch)
+        if group is None:
+            continue
+        if group in sounding:
+            stops[sounding[group]] = frame + 240
+        sounding[group] = index
+    return stops
+
+
+def _schedule(part: Part, tempo: float, lag_frames: int) -> list[tuple[int, int, str, int, int]]:
+    """Sorted (block, order, action, first, second); note-offs come before note-ons of a block."""
+    def block_of(beat: float, offset_ms: float) -> int:
+        frame = event_frame(beat, offset_ms, tempo) + PRE_ROLL - lag_frames
+        return (frame + BLOCK // 2) // BLOCK
+
+    events: list[tuple[int, int, str, int, int]] = []
+    by_pitch: dict[int, list[NoteEvent]] = {}
+    for note in part.notes:
+        by_pitch.setdefault(note.pitch, []).append(note)
+    for pitch, notes in by_pitch.items():
+        starts = sorted(((block_of(n.beat, n.offset_ms), n) for n in notes), key=lambda s: s[0])
+        for index, (start, note) in enumerate(starts):
+            end = max(start + 1, block_of(note.beat + note.length, note.offset_ms))
+            if index + 1 < len(starts):
+                end = min(end, starts[index + 1][0])
+            events.append((start, 2, "on", pitch, note.velocity))
+            events.append((end, 0, "off", pitch, 0))
+    for control in part.controls:
+        block = block_of(control.beat, 0.0)
+        if control.controller == -1:
+            share = control.value / BEND_RANGE_SEMITONES
+            bend = min(16383, max(0, 8192 + round(8192 * share)))
+            events.append((block, 1, "bend", bend, 0))
+        elif control.controller in _SENT_CONTROLLERS:
+            value = min(127, max(0, round(control.value)))
+            events.append((block, 1, "cc", control.controller, value))
+    return sorted(events)
