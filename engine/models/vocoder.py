@@ -18,7 +18,7 @@ from engine.models.codec import Residual
 
 HOP = phase.HOP
 SPREADS = 64
-FLOOR_DB = -90.0
+FLOOR_DB = -100.0
 NOISE_SPREAD_DB = 4.7
 TONE_SPREAD_DB = 2.0
 NEPER_DB = 20.0 / np.log(10.0)

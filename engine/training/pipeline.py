@@ -1,0 +1,192 @@
+"""One budget, all stages: corpus, prompts, codec, vocoder, teacher, distillation, export.
+
+Each stage resumes from what it left in OUT; a stage that has spent its share is skipped. The
+shares are those that two CPU cores have shown to need (docs/LOG.md).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from engine.bundle import Bundle
+from engine.errors import BadRequest, Unavailable
+from engine.models.codec import Codec
+from engine.models.denoiser import Denoiser, DenoiserConfig
+from engine.models.load import Networks
+from engine.models.prompt import PromptHead
+from engine.models.vocoder import Vocoder
+from engine.training import codec, data, distil, prompt, teacher, vocoder
+from engine.training.data import Latents
+
+SHARES = {"corpus": 0.27, "codec": 0.14, "vocoder": 0.11, "teacher": 0.34, "student": 0.11}
+CORPUS_TIMES_REAL_TIME = 35.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a budget buys. Seconds for each trained stage, hours of corpus."""
+
+    corpus_hours: float
+    seconds: dict[str, float]
+
+    @staticmethod
+    def of(budget_minutes: float) -> Plan:
+        seconds = {name: 60.0 * budget_minutes * share for name, share in SHARES.items()}
+        hours = seconds["corpus"] * CORPUS_TIMES_REAL_TIME / 3600.0
+        return Plan(max(0.05, hours), seconds)
+
+
+@dataclass
+class Workshop:
+    """What every stage needs: where, how long, from which seed, and whom to tell."""
+
+    corpus: Path
+    folder: Path
+    plan: Plan
+    seed: int
+    console: Console
+
+    def files(self, split: str = "train") -> list[Path]:
+        return data.song_files(self.corpus, split)
+
+
+def render_corpus(shop: Workshop) -> None:
+    """Compose and render until the corpus has its hours; what is there is kept."""
+    from rich.progress import Progress
+
+    from engine.training.corpus.build import build
+
+    with Progress(console=shop.console) as bar:
+        task = bar.add_task("corpus")
+        build(
+            shop.corpus,
+            shop.plan.corpus_hours,
+            max(1, os.cpu_count() or 1),
+            shop.seed,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def train_prompt(shop: Workshop) -> tuple[PromptHead, prompt.Vocabulary]:
+    facts = [data.metadata(path) for path in shop.files()]
+    return prompt.train(facts, shop.seed, shop.console)
+
+
+def encode_songs(shop: Workshop, split: str, model: Codec, head: PromptHead, offsets: tuple[int, ...]) -> list[Latents]:
+    """All songs of a split as latents, once for each offset of the latent grid."""
+    from rich.progress import track
+
+    songs = []
+    for path in track(shop.files(split), f"encode {split}", console=shop.console):
+        vectors = prompt.song_prompts(head, data.metadata(path)["captions"])
+        for offset in offsets:
+            song = data.load_song(path, model, offset)
+            song.prompts = vectors
+            songs.append(song)
+    return songs
+
+
+def prepare(budget_minutes: float, out: Path, device: str, seed: int, console: Console) -> Workshop:
+    if not 0.5 <= budget_minutes <= 10_000:
+        raise BadRequest(f"a budget of {budget_minutes} minutes is outside 0.5 to 10000")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise Unavailable("no CUDA device is here; use --device cpu")
+    out.mkdir(parents=True, exist_ok=True)
+    return Workshop(out / "corpus", out / "stages", Plan.of(budget_minutes), seed, console)
+
+
+def run(
+    budget_minutes: float,
+    device: str,
+    out: Path,
+    start_from: Path | None = None,
+    data: Path | None = None,
+    resume: bool = True,
+    seed: int = 1,
+    name: str = "attacca-v0",
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Train a bundle under a time budget on two cores or more; returns its folder and evaluation.
+
+    start_from: a bundle whose codec, vocoder, prompt head and student are the starting point.
+    Running again with the same OUT goes on where the last run stopped; `resume=False` refuses an
+    OUT that already holds stages.
+    """
+    from engine.training.export import export
+
+    console = console or Console(stderr=True)
+    if data is not None:
+        raise BadRequest("training on a folder of sounds is not built yet; leave --data out")
+    shop = prepare(budget_minutes, out, device, seed, console)
+    if not resume and shop.folder.exists():
+        raise BadRequest(f"{shop.folder} exists; choose another output folder or resume")
+    networks, vocabulary, songs = foundation(shop, start_from)
+    console.print(f"denoiser: {len(songs)} encoded songs")
+    learned = teach(shop, networks, vocabulary, songs, start_from is not None)
+    bundle = export(networks, vocabulary, shop, name, learned)
+    return {"bundle": str(bundle.folder), **learned}
+
+
+def foundation(
+    shop: Workshop, start_from: Path | None
+) -> tuple[Networks, prompt.Vocabulary, list[Latents]]:
+    """Corpus, prompt head, codec and vocoder (trained, or a bundle's), and the encoded songs."""
+    render_corpus(shop)
+    if start_from is not None:
+        networks, vocabulary = from_bundle(start_from)
+    else:
+        head, vocabulary = train_prompt(shop)
+        coder = train_codec(shop)
+        voice = train_vocoder(shop, coder)
+        student = Denoiser(DenoiserConfig(prompt=vocabulary.width))
+        networks = Networks(coder, voice, student, head)
+    songs = encode_songs(shop, "train", networks.codec, networks.prompt, (0, 4))
+    return networks, vocabulary, songs
+
+
+def from_bundle(folder: Path) -> tuple[Networks, prompt.Vocabulary]:
+    from engine.bundle import load
+    from engine.models.load import load_networks
+
+    bundle: Bundle = load(folder)
+    networks = load_networks(bundle)
+    networks.student.requires_grad_(True)
+    return networks, prompt.Vocabulary(tuple(bundle.config["styles"]), tuple(bundle.config["tags"]))
+
+
+def train_codec(shop: Workshop) -> Codec:
+    model = codec.train(shop.files(), shop.plan.seconds["codec"], shop.folder, shop.seed, shop.console)
+    shop.console.print("codec, held out:", codec.measure(model, shop.files("valid")))
+    return model
+
+
+def train_vocoder(shop: Workshop, coder: Codec) -> Vocoder:
+    seconds = shop.plan.seconds["vocoder"]
+    return vocoder.train(shop.files(), coder, seconds, shop.folder, shop.seed, shop.console)
+
+
+def teach(
+    shop: Workshop,
+    networks: Networks,
+    vocabulary: prompt.Vocabulary,
+    songs: list[Latents],
+    warm: bool,
+) -> dict[str, Any]:
+    """Teacher, then student; the student ends up in `networks`, the teacher beside the stages."""
+    config = DenoiserConfig(prompt=vocabulary.width)
+    start = networks.student if warm else None
+    seconds = shop.plan.seconds
+    guide = teacher.train(songs, config, seconds["teacher"], shop.folder, shop.seed, shop.console, start)
+    held_out = encode_songs(shop, "valid", networks.codec, networks.prompt, (0,))
+    loss = teacher.validation_loss(guide, held_out)
+    shop.console.print(f"teacher, held out: {loss:.4f}")
+    networks.student = distil.train(
+        guide, songs, seconds["student"], shop.folder, shop.seed, shop.console
+    )
+    return {"teacher_validation_loss": loss, "codec": codec.measure(networks.codec, shop.files("valid"))}

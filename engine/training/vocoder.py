@@ -1,0 +1,88 @@
+"""Train the magnitude network on true mels and on mels that went through the codec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from torch import Tensor
+
+from engine.models import features as F
+from engine.models import vocoder as V
+from engine.models.codec import PATCH, Codec
+from engine.models.vocoder import Vocoder
+from engine.training.data import Rng, read
+from engine.training.loop import Stage, run
+
+FRAMES = 8 * PATCH
+MARGIN = 4
+CODED_SHARE = 0.5
+SONGS = 240
+
+
+class AudioWindows:
+    """Random stereo windows [n, samples, 2] of the songs' mixes, kept as int16."""
+
+    def __init__(self, files: list[Path], rng: Rng) -> None:
+        picked = rng.permutation(len(files))[:SONGS]
+        self.songs = [read(files[i], ("audio",))["audio"] for i in picked]
+        self.samples = (FRAMES + 2 * MARGIN) * F.HOP
+
+    def batch(self, count: int, rng: Rng) -> NDArray[np.float32]:
+        rows = []
+        for index in rng.integers(len(self.songs), size=count):
+            song = self.songs[index]
+            first = int(rng.integers(len(song) - self.samples))
+            rows.append(song[first : first + self.samples])
+        return np.stack(rows).astype(np.float32) / 32768.0
+
+
+@torch.no_grad()
+def targets(audio: NDArray[np.float32], codec: Codec, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
+    """(mel [2 B, T, MELS], low [2 B, T, LOW], level [2 B, 2 T, BINS] dB) of windows [B, samples, 2]."""
+    mels, lows, levels = [], [], []
+    for clip in audio:
+        wave = torch.from_numpy(clip)
+        inner = slice(MARGIN, MARGIN + FRAMES)
+        features = F.analyse_tensor(wave)[inner]
+        if rng.random() < CODED_SHARE:
+            features = codec.decode(codec.encode(features[None]))[0]
+        level = 20.0 * F.stft(wave.T.contiguous(), V.HOP).abs().clamp_min(1e-5).log10()
+        mels += [features[:, : F.MELS], features[:, F.MELS : 2 * F.MELS]]
+        lows += [features[:, 2 * F.MELS :]] * 2
+        levels.append(level[:, 2 * MARGIN : 2 * MARGIN + 2 * FRAMES])
+    return torch.stack(mels), torch.stack(lows), torch.cat(levels)
+
+
+def loss(model: Vocoder, mel: Tensor, low: Tensor, level: Tensor) -> dict[str, Tensor]:
+    """L1 on levels, weighted towards what is loud, and the spread's own likelihood (Laplace)."""
+    output, spread = model(mel, low)
+    output, spread = output.float(), spread.float() @ model.spread_map
+    error = (output - level).abs()
+    weight = 0.3 + ((level + 90.0) / 60.0).clamp(0.0, 1.5)
+    error = error * (level > V.FLOOR_DB + 1).float().clamp_min(0.3)
+    width = spread.clamp_min(0.3)
+    likelihood = (error.detach() / width + width.log()).mean()
+    return {"loss": (error * weight).mean() + 0.3 * likelihood, "l1": error.mean()}
+
+
+def train(
+    files: list[Path], codec: Codec, seconds: float, folder: Path, seed: int, console: Console
+) -> Vocoder:
+    """Train for `seconds`; returns the averaged model."""
+    rng = np.random.default_rng(seed + 2)
+    windows = AudioWindows(files, rng)
+    torch.manual_seed(seed + 2)
+    model = Vocoder()
+    stage = Stage("vocoder", model, seconds, folder, lr=8e-4, decay=0.998)
+
+    def one(_: float) -> dict[str, Tensor]:
+        mel, low, level = targets(windows.batch(4, rng), codec, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            return loss(model, mel, low, level)
+
+    run(stage, console, one, every=50)
+    return model.eval()
