@@ -1,0 +1,105 @@
+"""What all commands share: how errors end, what --json prints, numbers that must be finite."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from engine.errors import AttaccaError, Unavailable
+
+EXIT_MISTAKE = 2
+EXIT_BUG = 1
+EXIT_INTERRUPTED = 130
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON; remarks go to stderr.")
+
+
+class Real(click.ParamType[float]):
+    """A finite number in [low, high]. (click's own range lets NaN through.)"""
+
+    name = "number"
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not self.low <= number <= self.high:
+            self.fail(f"{value!r} is not a number from {self.low:g} to {self.high:g}.", param, ctx)
+        return number
+
+
+def remark(text: str) -> None:
+    """A line for people, on stderr, so that stdout holds results alone."""
+    click.echo(f"attacca: {text}", err=True)
+
+
+def print_line(fields: Mapping[str, Any]) -> None:
+    """One line of JSON on stdout."""
+    click.echo(json.dumps(fields, allow_nan=False))
+
+
+def one_sentence(text: str) -> str:
+    return " ".join(text.split())
+
+
+def give_up(code: str, text: str, status: int, as_json: bool) -> NoReturn:
+    """One sentence on stderr, with --json also a line on stdout; then leave with `status`."""
+    remark(one_sentence(text))
+    if as_json:
+        print_line({"error": {"code": code, "text": one_sentence(text)}})
+    sys.exit(status)
+
+
+def from_os_error(error: OSError) -> AttaccaError:
+    """The sentence for a disk or file error that nobody nearer has put into words."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return Unavailable(f"The disk is full or the file too large{where}; free some space or write elsewhere.")
+    return Unavailable(f"{error.strerror or error}{where}.")
+
+
+def run(command: Callable[[], Any], as_json: bool) -> NoReturn:
+    """Runs the whole command line and turns each way it can end into an exit code.
+
+    0 done, 1 a failed check or a bug, 2 the user's mistake (one sentence, no traceback), 130 interrupted.
+    """
+    try:
+        sys.exit(command() or 0)
+    except click.exceptions.Exit as ending:
+        sys.exit(ending.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        give_up("usage", error.format_message(), EXIT_MISTAKE, as_json)
+    except AttaccaError as error:
+        give_up(error.code, str(error), EXIT_MISTAKE, as_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BUG)
+    except OSError as error:
+        give_up("unavailable", str(from_os_error(error)), EXIT_MISTAKE, as_json)
+    except Exception as error:
+        if os.environ.get("ATTACCA_DEBUG"):
+            traceback.print_exc()
+        text = f"This is a bug: {type(error).__name__}: {error} (ATTACCA_DEBUG=1 shows where)."
+        give_up("failed", text, EXIT_BUG, as_json)
+
+
+def existing_folder(path: Path, option: str) -> Path:
+    """The folder itself, or Unavailable with what to do."""
+    if not path.is_dir():
+        raise Unavailable(f"{option}: the folder {path} is not there; make it first or choose another.")
+    return path

@@ -1,0 +1,36 @@
+"""IN and NEW as one file: the seam in IN's last 20 ms, everything before it with IN's exact sample values."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.wavefile import AudioFile
+from engine.controls import request_map
+from engine.timing import anchor
+from engine.types import SEAM_SECONDS, Audio, Request
+
+
+def join_exactly(original: AudioFile, request: Request, new: Audio, lead_in: Audio) -> NDArray[np.float64]:
+    """ALL, float64 [frames, channels]: IN up to where NEW begins (padded where it begins later), then NEW.
+
+    new: [frames, channels] at IN's rate and channels. lead_in: what came with a negative first frame.
+    """
+    from engine.render.join import join
+
+    start = new_starts_at(original, request)
+    exact = np.zeros((start, original.samples.shape[1]))
+    held = min(start, len(original.samples))
+    exact[:held] = original.samples[:held]
+    seam = min(start, round(SEAM_SECONDS * original.rate))
+    whole = join(exact.astype(np.float32), new, lead_in, seam).astype(np.float64)
+    assert len(whole) == start + len(new), "the join lost or made frames"
+    whole[: start - seam] = exact[: start - seam]
+    return whole
+
+
+def new_starts_at(original: AudioFile, request: Request) -> int:
+    """The frame, from IN's first, at which NEW begins."""
+    frames = len(original.samples)
+    tempo_map = request_map(request, frames, original.rate)
+    return anchor(frames, original.rate, tempo_map, request.at_bar).start_frame
