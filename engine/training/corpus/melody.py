@@ -1,0 +1,300 @@
+"""The lead line: motifs of the style's cells, laid over the chords phrase by phrase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
+
+from engine.training.corpus.chordwalk import ChordWalk, bar_groups
+from engine.training.corpus.counter import compose_counter
+from engine.training.corpus.ladder import Ladder
+from engine.training.corpus.motif import SCHEMES, Cell, Motif, MotifNote, cells_for, make_motif, reshaped, varied
+from engine.training.corpus.song import ChordSpan, NoteEvent, Section
+from engine.training.corpus.stylekeys import section_family, style_key
+
+if TYPE_CHECKING:
+    from engine.training.corpus.styletable import Style
+
+__all__ = ["compose_counter", "compose_melody"]
+
+_LITERAL = {"loop": 0.6, "song": 0.35, "through": 0.2, "jazz": 0.05}
+_CHORD_TONE = {"jazz": 0.55, "bossa": 0.6, "funk": 0.6, "soul": 0.62, "lofi": 0.65, "boombap": 0.62, "prog": 0.65,
+               "downtempo": 0.68, "ambient": 0.85, "techno": 0.85, "piano": 0.82, "folk": 0.78, "cinematic": 0.72}  # fmt: skip
+_CHROMATIC = {"jazz": 0.3, "bossa": 0.12, "soul": 0.1, "lofi": 0.06, "funk": 0.1, "boombap": 0.08}
+_GRACE = {"balkan": 0.2, "folk": 0.06, "lofi": 0.08, "soul": 0.08, "piano": 0.04}
+_SOFT = frozenset({"ambient", "piano", "lofi", "folk", "bossa", "downtempo"})
+_CENTRE = {"verse": 0.42, "chorus": 0.58, "bridge": 0.52, "solo": 0.6, "pre": 0.5}
+_MAX_NOTES = (2, 4, 8, 12, 16)  # a bar, by intensity
+
+
+@dataclass(slots=True)
+class _Material:
+    """What one section family sings: two motifs, how they follow each other, which bars rest, where it lies."""
+
+    motifs: dict[str, Motif]
+    scheme: str
+    resting: frozenset[int]
+    centre: float
+    phrases: dict[int, tuple[tuple[str, ...], list[list[NoteEvent]]]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Context:
+    """Everything that stays the same while one lead is written."""
+
+    style: Style
+    key: str
+    walk: ChordWalk
+    ladder: Ladder
+    intensity: Sequence[int]
+    cells: list[Cell]
+    rng: np.random.Generator
+    chord_tone: float
+
+
+def compose_melody(
+    style: Style,
+    chords: list[ChordSpan],
+    sections: list[Section],
+    key_root: int,
+    mode: str,
+    bar_beats: Fraction,
+    steps_per_bar: int,
+    intensity: list[int],
+    rng: np.random.Generator,
+    groups: Sequence[int] | None = None,
+) -> list[NoteEvent]:
+    """A monophonic lead over the whole song (the caller leaves out sections without it), in time order.
+
+    bar_beats in quarters, key_root 0-11, mode a key of SCALES, intensity 1-5 for every bar, groups: felt
+    beats in steps (give (6, 6) for 6/8). A section family that returns brings its motifs back.
+    """
+    walk = ChordWalk(chords, sections, bar_beats, steps_per_bar, tuple(groups or bar_groups(bar_beats, steps_per_bar)))
+    key = style_key(style.name)
+    ladder = Ladder(key_root, mode, style.melody_range, key)
+    cells = cells_for(style.melody_cells, steps_per_bar, walk.groups)
+    context = _Context(style, key, walk, ladder, intensity, cells, rng, _CHORD_TONE.get(key, 0.72))
+    base = int(rng.integers(2**31))
+    shared: dict[str, _Material] = {}
+    notes: list[NoteEvent] = []
+    for section in sections:
+        family = section_family(section.name)
+        if family not in shared:
+            shared[family] = _material(context, family, np.random.default_rng([base, crc32(family.encode())]))
+        notes += _sing(context, section, shared[family], notes[-1].pitch if notes else None)
+    return _monophonic(notes)
+
+
+def _material(context: _Context, family: str, rng: np.random.Generator) -> _Material:
+    """New motifs for a section family."""
+    cells = [context.cells[i] for i in rng.permutation(len(context.cells))[:2]]
+    cells = [reshaped(cell, rng) if rng.random() < 0.45 else cell for cell in cells]
+    first, second = cells[0], cells[-1]
+    contour = context.style.contour
+    motifs = {"A": make_motif(first, contour, rng), "B": make_motif(second, contour, rng)}
+    motifs["C"] = make_motif(reshaped(first, rng), contour, rng)
+    names, weights = [s for s, _ in SCHEMES], [w for _, w in SCHEMES]
+    scheme = str(rng.choice(names, p=weights))
+    low, high = context.style.melody_range
+    centre = low + (high - low) * (_CENTRE.get(family, 0.48) + float(rng.normal(0, 0.04)))
+    return _Material(motifs, scheme, _resting_bars(context, cells, rng), centre)
+
+
+def _resting_bars(context: _Context, cells: Sequence[Cell], rng: np.random.Generator) -> frozenset[int]:
+    """Bars of a four-bar phrase that stay empty, so that cells and bars together rest as the style does."""
+    steps = context.walk.steps
+    sounding = sum(min(1.0, sum(length for _, length in cell) / steps) for cell in cells) / len(cells)
+    share = 1.0 - (1.0 - context.style.melody_rest) / max(sounding, 0.05)
+    wanted = max(0.0, share) * 4
+    count = int(min(3, wanted + rng.random()))
+    if count == 2:
+        return frozenset({2, 3}) if rng.random() < 0.6 else frozenset({1, 3})
+    return {0: frozenset(), 1: frozenset({3 if rng.random() < 0.7 else 1}), 3: frozenset({1, 2, 3})}[count]  # type: ignore[return-value]
+
+
+def _sing(context: _Context, section: Section, material: _Material, last: int | None) -> list[NoteEvent]:
+    """One section, four bars at a time; phrases 0 and 1 are question and answer of an eight-bar period."""
+    walk, rng = context.walk, context.rng
+    notes: list[NoteEvent] = []
+    literal = _LITERAL.get(context.style.kind, 0.3)
+    for index, start in enumerate(range(0, section.bars, 4)):
+        bars = min(4, section.bars - start)
+        first = section.first_bar + start
+        signature = tuple(walk.at(walk.beat(first + b, s)).name for b in range(bars) for s in (0, walk.steps // 2))
+        stored = material.phrases.get(index % 2)
+        fresh_lines = context.style.kind == "jazz" and rng.random() < 0.6
+        if fresh_lines:
+            cell = context.cells[int(rng.integers(len(context.cells)))]
+            material.motifs["A"] = make_motif(reshaped(cell, rng), context.style.contour, rng)
+        if stored and stored[0] == signature and rng.random() < max(literal, 0.5 if start == 0 else 0.0):
+            phrase = _again(context, stored[1], first)
+        else:
+            phrase = _phrase(context, material, first, bars, index % 2, last)
+            relative = [[_shifted(n, -walk.beat(first)) for n in bar] for bar in phrase]
+            material.phrases[index % 2] = (signature, relative)
+        flat = [n for bar in phrase for n in bar]
+        notes += _under_fill(flat, walk, first + bars, index % 2 == 1 or start + bars == section.bars, rng)
+        last = flat[-1].pitch if flat else last
+    end = walk.section_end(section)
+    return [NoteEvent(n.beat, min(n.length, end - n.beat), n.pitch, n.velocity) for n in notes if n.beat < end - 1e-9]
+
+
+def _shifted(note: NoteEvent, by: float) -> NoteEvent:
+    return NoteEvent(note.beat + by, note.length, note.pitch, note.velocity, note.offset_ms)
+
+
+def _again(context: _Context, stored: list[list[NoteEvent]], first: int) -> list[list[NoteEvent]]:
+    """A phrase as before, its loudness following the new bars."""
+    start = context.walk.beat(first)
+    out = []
+    for place, bar in enumerate(stored):
+        level = _level(context, first + place)
+        kept = bar if level > 1 else bar[:2]
+        velocity = int(context.rng.integers(-4, 5))
+        out.append(
+            [NoteEvent(n.beat + start, n.length, n.pitch, int(np.clip(n.velocity + velocity, 20, 124))) for n in kept]
+        )
+    return out
+
+
+def _level(context: _Context, bar: int) -> int:
+    return context.intensity[bar] if bar < len(context.intensity) else 3
+
+
+def _phrase(
+    context: _Context, material: _Material, first: int, bars: int, half: int, last: int | None
+) -> list[list[NoteEvent]]:
+    """Up to four bars after the scheme; ends open (half 0) or closed (half 1) on a stable degree."""
+    rng, steps = context.rng, context.walk.steps
+    anchor = context.ladder.nearest(material.centre)
+    sounding = [b for b in range(bars) if b not in material.resting] or [0]
+    out: list[list[NoteEvent]] = []
+    for place in range(bars):
+        level = _level(context, first + place)
+        if place not in sounding or (level == 1 and place % 2 and rng.random() < 0.5):
+            out.append([])
+            continue
+        label = material.scheme[place % 4]
+        motif = material.motifs[label.upper()]
+        if label.islower() or (half and place == sounding[-1] and rng.random() < 0.5):
+            motif = varied(motif, steps, context.style.contour, rng)
+        motif = _capped(motif, _MAX_NOTES[level - 1], context.walk)
+        lift = (1 if place == 2 else 0) + (1 if half and place in (0, 1) else 0)  # the period's peak lies past its middle
+        motif = tuple(n for n in motif if n.pos < steps)
+        bar = _lay(context, motif, first + place, anchor + lift, last)
+        if bar and place == sounding[-1]:
+            bar = _close(context, bar, first + place, half)
+        if bar:
+            last = bar[-1].pitch
+        out.append(bar)
+    return out
+
+
+def _capped(motif: Motif, most: int, walk: ChordWalk) -> Motif:
+    """At most so many notes: weak ones go and the note before sings on."""
+    if len(motif) <= most:
+        return motif
+    strong = sorted(motif, key=lambda n: (-walk.weight(n.pos), -n.length, n.pos))[:most]
+    kept = sorted(strong, key=lambda n: n.pos)
+    ends = [n.pos for n in kept[1:]] + [walk.steps]
+    return tuple(MotifNote(n.pos, min(e - n.pos, 2 * n.length), n.offset) for n, e in zip(kept, ends, strict=True))
+
+
+def _lay(context: _Context, motif: Motif, bar: int, anchor: int, last: int | None) -> list[NoteEvent]:
+    """A motif on the ladder over this bar's chords: strong notes bend to chord tones."""
+    walk, rng, key = context.walk, context.rng, context.key
+    notes: list[NoteEvent] = []
+    previous, before = last, 0
+    for i, n in enumerate(motif):
+        beat = walk.beat(bar, n.pos)
+        chord = walk.at(beat)
+        firm = rng.random() < _pull(walk, n) * context.chord_tone
+        move = n.offset - motif[i - 1].offset if i else None
+        pitch = context.ladder.place(anchor + n.offset, chord, previous, before, firm, n.length * walk.step, move)
+        before = 0 if previous is None else pitch - previous
+        previous = pitch
+        length = n.length * walk.step
+        notes.append(NoteEvent(beat, length, pitch, _velocity(context, bar, n.pos)))
+    return _grace(context, _approached(context, notes, key), key)
+
+
+def _pull(walk: ChordWalk, note: MotifNote) -> float:
+    """How surely a note must be a chord tone: the bar's two heavy places, then long notes, then other beats."""
+    middle = sum(walk.groups[: (len(walk.groups) + 1) // 2])
+    if note.pos in (0, middle):
+        return 1.0
+    if note.length >= 6:
+        return 0.7
+    return 0.3 if walk.weight(note.pos) == 2 else 0.1
+
+
+def _velocity(context: _Context, bar: int, pos: int) -> int:
+    base = 72 if context.key in _SOFT else 86
+    accent = (0, 2, 5, 8)[context.walk.weight(pos)]
+    return int(np.clip(base + accent + 5 * (_level(context, bar) - 3) + context.rng.normal(0, 4), 24, 124))
+
+
+def _approached(context: _Context, notes: list[NoteEvent], key: str) -> list[NoteEvent]:
+    """Short weak notes before a strong one slide in by a semitone, in styles that do so."""
+    chance = _CHROMATIC.get(key, 0.0)
+    out = list(notes)
+    for i in range(1, len(out) - 1):
+        note, goal = out[i], out[i + 1]
+        if note.length <= 2 * context.walk.step and 2 < abs(goal.pitch - note.pitch) < 5 and context.rng.random() < chance:
+            side = 1 if note.pitch > goal.pitch else -1
+            out[i] = NoteEvent(note.beat, note.length, goal.pitch + side, note.velocity - 4)
+    return out
+
+
+def _grace(context: _Context, notes: list[NoteEvent], key: str) -> list[NoteEvent]:
+    """Grace notes: half a step of the grid, a scale step beside the note they lean on."""
+    chance = _GRACE.get(key, 0.0)
+    out: list[NoteEvent] = []
+    for note in notes:
+        short = context.walk.step / 2
+        if note.length >= 4 * short and context.rng.random() < chance:
+            neighbour = context.ladder.neighbour(note.pitch, context.walk.at(note.beat), -1 if note.pitch > context.ladder.low + 2 and key != "balkan" else 1)
+            neighbour = min(neighbour, context.ladder.high)
+            out.append(NoteEvent(note.beat, short, neighbour, max(20, note.velocity - 14)))
+            note = NoteEvent(note.beat + short, note.length - short, note.pitch, note.velocity)
+        out.append(note)
+    return out
+
+
+def _close(context: _Context, bar: list[NoteEvent], number: int, half: int) -> list[NoteEvent]:
+    """The phrase's last note on a stable degree (2, 5, 7 when open; 1, 3, 5 when closed), and longer."""
+    walk = context.walk
+    note = bar[-1]
+    open_end = half == 0
+    pitch = context.ladder.stable(note.pitch, walk.at(note.beat), context.style.stable_degrees, open_end, context.rng)
+    room = walk.beat(number + 1) - note.beat
+    length = min(room, max(note.length, 4 * walk.step)) if context.style.kind != "loop" else note.length
+    return [*bar[:-1], NoteEvent(note.beat, length, pitch, note.velocity)]
+
+
+def _under_fill(
+    notes: list[NoteEvent], walk: ChordWalk, next_bar: int, phrase_end: bool, rng: np.random.Generator
+) -> list[NoteEvent]:
+    """Where a drum fill may come (the end of eight bars) the lead mostly leaves the last beat free."""
+    if not phrase_end or rng.random() > 0.7:
+        return notes
+    free = walk.beat(next_bar) - walk.groups[-1] * walk.step
+    return [NoteEvent(n.beat, min(n.length, max(free - n.beat, walk.step)), n.pitch, n.velocity) for n in notes if n.beat < free]
+
+
+def _monophonic(notes: list[NoteEvent]) -> list[NoteEvent]:
+    """Sorted, one note at a time: each ends where the next begins."""
+    ordered = sorted(notes, key=lambda n: n.beat)
+    out: list[NoteEvent] = []
+    for note in ordered:
+        if out and note.beat - out[-1].beat < 1e-6:
+            continue
+        if out and out[-1].beat + out[-1].length > note.beat:
+            out[-1] = NoteEvent(out[-1].beat, note.beat - out[-1].beat, out[-1].pitch, out[-1].velocity)
+        out.append(note)
+    return out
