@@ -19,15 +19,17 @@ import numpy as np
 
 from bridge import wavefile
 from bridge.client import Engine as Client
-from bridge.demo_engine import Engine, OscPeer, engine_process
+from bridge.demo_engine import Engine, engine_process
 from bridge.joining import join_exactly
+from bridge.osc_client import OscClient
 from bridge.pictures import save_spectrogram
-from engine.errors import Unavailable
+from engine.errors import AttaccaError, Unavailable
 from engine.timing import Meter, TempoMap
 from engine.types import Audio
 
 LOOP = Path(__file__).resolve().parent / "samples" / "loop_mika.flac"
 BARS, TEMPO, METER, LOOP_BARS = 4, 120, "4/4", 4
+REPLY_SECONDS = 120.0
 PROMPT = "warm house groove with a round bass and electric piano chords"
 MELODY_PROMPT = "bright synth lead over a steady synthwave beat"
 MELODY = ((69, 0, 1), (72, 1, 1), (76, 2, 1.5), (74, 3.5, 0.5), (72, 4, 1), (71, 5, 1), (69, 6, 2))
@@ -75,14 +77,34 @@ def melody_notes(repeats: int = 2) -> Iterator[tuple[int, float, float]]:
             yield pitch, beat + 8 * turn, length
 
 
-def by_osc(peer: OscPeer, name: str, prompt: str, seed: int) -> Sound:
+def ping(peer: OscClient) -> float:
+    """Round trip in seconds."""
+    begin = time.monotonic()
+    peer.send("/attacca/ping", "demo")
+    peer.wait_for("/attacca/pong")
+    return time.monotonic() - begin
+
+
+def ending(peer: OscClient, name: str) -> tuple[Path, int, float]:
+    """Waits for a request's `done`: its file, rate and compute seconds. Raises what `fail` says."""
+    while True:
+        reply = peer.wait_for("/attacca/done", "/attacca/fail", timeout_s=REPLY_SECONDS)
+        if reply.args[0] != name:
+            continue
+        if reply.address == "/attacca/fail":
+            raise AttaccaError(str(reply.args[2]))
+        _, path, _, rate, compute_seconds = reply.args
+        return Path(str(path)), int(rate), float(compute_seconds)
+
+
+def by_osc(peer: OscClient, name: str, prompt: str, seed: int) -> Sound:
     """One generate over OSC; the audio is read from the file that the reply names.
 
     OSC tells the length alone, so the lines between are those of the tempo map, the last that of the file.
     """
     peer.send("/attacca/generate", name, prompt, BARS, float(TEMPO), METER, seed)
-    path, _, rate, compute_seconds = peer.ending(name)
-    audio = wavefile.read_exact(Path(path)).samples.astype(np.float32)
+    path, rate, compute_seconds = ending(peer, name)
+    audio = wavefile.read_exact(path).samples.astype(np.float32)
     frames = TempoMap.parse(str(TEMPO), Meter.parse(METER)).bar_frames(0, BARS, rate)
     frames[-1] += len(audio) - sum(frames)
     return Sound(audio, rate, tuple(frames), compute_seconds)
@@ -98,7 +120,7 @@ def by_zeromq(client: Client, name: str, seed: int) -> tuple[Sound, Audio]:
     return sound, joined.astype(np.float32)
 
 
-def by_melody(engine: Engine, peer: OscPeer, name: str, seed: int) -> tuple[Sound, str]:
+def by_melody(engine: Engine, peer: OscClient, name: str, seed: int) -> tuple[Sound, str]:
     """A melody played into the engine, then a generate that follows it. Also says which way it went."""
     port = engine.ready.get("midi")
     way = f"MIDI port {port}" if port and play_midi(port) else "OSC /attacca/melody"
@@ -141,8 +163,8 @@ def save_joined(out: Path, joined: Audio, rate: int) -> None:
 
 def three_requests(engine: Engine, out: Path) -> list[Row]:
     """The three requests, each saved as it comes."""
-    with OscPeer(engine.osc) as peer, Client(engine.zmq) as client:
-        say(f"OSC ping answered in {1000 * peer.ping('demo'):.1f} ms")
+    with OscClient(engine.osc) as peer, Client(engine.zmq) as client:
+        say(f"OSC ping answered in {1000 * ping(peer):.1f} ms")
         say(f"1  OSC: {BARS} bars of '{PROMPT}'")
         first = by_osc(peer, "demo-1", PROMPT, seed=1)
         save(out, "1-prompt", first, PROMPT)

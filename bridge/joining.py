@@ -23,7 +23,7 @@ def join_exactly(original: AudioFile, request: Request, new: Audio, lead_in: Aud
     held = min(start, len(original.samples))
     exact[:held] = original.samples[:held]
     seam = min(start, round(SEAM_SECONDS * original.rate))
-    whole = join(exact.astype(np.float32), new, lead_in, seam).astype(np.float64)
+    whole: NDArray[np.float64] = join(exact.astype(np.float32), new, lead_in, seam).astype(np.float64)
     assert len(whole) == start + len(new), "the join lost or made frames"
     whole[: start - seam] = exact[: start - seam]
     return whole

@@ -122,13 +122,11 @@ def make_request(kind: Any, original: wavefile.AudioFile | None = None, **option
         **options,
     )
     controls.check(request)
-    if curve:
-        request = with_curve(request, curve, original)
-    return request
+    return placed(request, curve, original)
 
 
-def with_curve(request: Request, curve: str, original: wavefile.AudioFile | None) -> Request:
-    """The request with its intensity curve, whose points must lie within the new bars."""
+def placed(request: Request, curve: str | None, original: wavefile.AudioFile | None) -> Request:
+    """The request with its intensity curve. BadRequest where IN, grid and curve do not fit together."""
     import msgspec
 
     from engine import controls, timing
@@ -136,6 +134,8 @@ def with_curve(request: Request, curve: str, original: wavefile.AudioFile | None
     frames, rate = (len(original.samples), original.rate) if original else (0, request.rate or MODEL_RATE_HZ)
     tempo_map = controls.request_map(request, frames, rate)
     first_bar = timing.anchor(frames, rate, tempo_map, request.at_bar).start_bar
+    if not curve:
+        return request
     points = controls.parse_curve(curve, tempo_map, request.bars, first_bar)
     return msgspec.structs.replace(request, intensity=points)
 
