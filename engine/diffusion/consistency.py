@@ -21,9 +21,7 @@ def boundary(time: Tensor) -> tuple[Tensor, Tensor]:
     return SIGMA_DATA**2 / scale, t / scale.sqrt()
 
 
-def consistency(
-    model: Denoiser, z: Tensor, time: Tensor, guidance: Tensor, given: Conditions
-) -> Tensor:
+def consistency(model: Denoiser, z: Tensor, time: Tensor, guidance: Tensor, given: Conditions) -> Tensor:
     """f(z, w, c, t) -> z_0 (AudioLCM Eq. 12), the guidance scale s = 1 + w [B] as an input."""
     skip, out = boundary(time)
     estimate = z - time[:, None, None] * model(z, time, guidance, given)

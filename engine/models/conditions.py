@@ -13,22 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.controls.harmony import MODES
 from engine.models import denoiser as D
 from engine.types import PART_NAMES
 
 INTENSITY_CENTRE_DB = -22.0
 INTENSITY_SPAN_DB = 12.0
-MODES: dict[str, tuple[int, ...]] = {
-    "major": (0, 2, 4, 5, 7, 9, 11),
-    "dorian": (0, 2, 3, 5, 7, 9, 10),
-    "phrygian": (0, 1, 3, 5, 7, 8, 10),
-    "lydian": (0, 2, 4, 6, 7, 9, 11),
-    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
-    "minor": (0, 2, 3, 5, 7, 8, 10),
-    "locrian": (0, 1, 3, 5, 6, 8, 10),
-    "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
-    "phrygian dominant": (0, 1, 4, 5, 7, 8, 10),
-}
 MODE_ALIASES = {"ionian": "major", "aeolian": "minor", "hijaz": "phrygian dominant"}
 
 
@@ -90,6 +80,13 @@ def frame_features(targets: FrameTargets, count: int) -> NDArray[np.float32]:
         out[:, last] = 1.0
         out[:, last + 1] = (targets.intensity_db - INTENSITY_CENTRE_DB) / INTENSITY_SPAN_DB
     return out
+
+
+def withhold_notes(features: NDArray[np.float32], first: int, last: int) -> None:
+    """Clear melody and chords outside frames first to last, in place: nothing is said of the context."""
+    notes = slice(D.BEAT_FEATURES, D.BEAT_FEATURES + D.MELODY_FEATURES + D.CHORD_FEATURES)
+    features[:first, notes] = 0.0
+    features[last:, notes] = 0.0
 
 
 def pack_frames(features: NDArray[np.float32]) -> Tensor:

@@ -161,9 +161,7 @@ class Denoiser(nn.Module):
         self.time_input = nn.Sequential(nn.Linear(128, width), nn.SiLU(), nn.Linear(width, width))
         self.guidance_input = nn.Linear(128, width, bias=False)
         nn.init.zeros_(self.guidance_input.weight)
-        self.global_input = nn.Sequential(
-            nn.Linear(config.globals_width, width), nn.SiLU(), nn.Linear(width, width)
-        )
+        self.global_input = nn.Sequential(nn.Linear(config.globals_width, width), nn.SiLU(), nn.Linear(width, width))
         self.modulation = nn.Linear(width, 6 * width)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)

@@ -63,9 +63,7 @@ def hann() -> torch.Tensor:
 def stft(wave: torch.Tensor, hop: int) -> torch.Tensor:
     """Complex spectrum [..., frames, BINS] of wave [..., samples], full-scale sine = 1."""
     flat = wave.reshape(-1, wave.shape[-1])
-    spectrum = torch.stft(
-        flat, WINDOW, hop, window=hann(), center=True, pad_mode="constant", return_complex=True
-    )
+    spectrum = torch.stft(flat, WINDOW, hop, window=hann(), center=True, pad_mode="constant", return_complex=True)
     scaled = spectrum.transpose(1, 2) * (4.0 / WINDOW)
     return scaled.reshape(*wave.shape[:-1], *scaled.shape[1:])
 

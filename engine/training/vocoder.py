@@ -69,9 +69,7 @@ def loss(model: Vocoder, mel: Tensor, low: Tensor, level: Tensor) -> dict[str, T
     return {"loss": (error * weight).mean() + 0.3 * likelihood, "l1": error.mean()}
 
 
-def train(
-    files: list[Path], codec: Codec, seconds: float, folder: Path, seed: int, console: Console
-) -> Vocoder:
+def train(files: list[Path], codec: Codec, seconds: float, folder: Path, seed: int, console: Console) -> Vocoder:
     """Train for `seconds`; returns the averaged model."""
     rng = np.random.default_rng(seed + 2)
     windows = AudioWindows(files, rng)

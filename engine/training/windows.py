@@ -50,14 +50,10 @@ def frame_targets(song: Latents, name: str, span: slice, rng: Rng) -> K.FrameTar
     given = {key: rng.random() >= drop for key, drop in DROP.items()}
     targets = K.FrameTargets()
     if given["beat"]:
-        targets = replace(
-            targets, beat_phase=song.beat_phase[span], bar_phase=song.bar_phase[span]
-        )
+        targets = replace(targets, beat_phase=song.beat_phase[span], bar_phase=song.bar_phase[span])
     has_lead = "lead" in song.groups[name] and (song.melody[span] >= 0).any()
     if given["melody"] and has_lead:
-        targets = replace(
-            targets, melody=song.melody[span], melody_onset=song.melody_onset[span]
-        )
+        targets = replace(targets, melody=song.melody[span], melody_onset=song.melody_onset[span])
     if given["chords"]:
         targets = replace(targets, chroma=song.chroma[span])
     if given["intensity"]:
@@ -105,11 +101,11 @@ def example(song: Latents, count: int, rng: Rng) -> Example:
         under, under_mask = other, torch.ones(count, 1)
     span = slice(start * PATCH, (start + count) * PATCH)
     features = K.frame_features(frame_targets(song, name, span, rng), count * PATCH)
+    if rng.random() < 0.6:
+        K.withhold_notes(features, first * PATCH, last * PATCH)
     new_span = slice((start + first) * PATCH, (start + last) * PATCH)
     overall = torch.from_numpy(global_vector(song, name, new_span, rng))
-    given = Conditions(
-        clean * known, known, under, under_mask, K.pack_frames(features), overall
-    )
+    given = Conditions(clean * known, known, under, under_mask, K.pack_frames(features), overall)
     return Example(clean, new, given)
 
 
@@ -118,8 +114,7 @@ def batch(songs: list[Latents], size: int, count: int, rng: Rng) -> tuple[Tensor
     usable = [song for song in songs if len(song) >= count]
     picks = [example(usable[int(rng.integers(len(usable)))], count, rng) for _ in range(size)]
     stacked = {
-        name: torch.stack([getattr(pick.conditions, name) for pick in picks])
-        for name in vars(picks[0].conditions)
+        name: torch.stack([getattr(pick.conditions, name) for pick in picks]) for name in vars(picks[0].conditions)
     }
     clean = torch.stack([pick.clean for pick in picks])
     return clean, torch.stack([pick.new for pick in picks]), Conditions(**stacked)

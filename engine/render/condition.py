@@ -1,0 +1,244 @@
+"""Stage 1: a request becomes what the denoiser is told, frame by frame, on its exact grid.
+
+Time zero is the first new frame at the caller's rate. Latent j stands for the eight feature frames
+centred 4096 j + 512 i samples (48 kHz) after it; context has negative j. The last `UNSURE`
+latents before zero are made anew even where context exists: their windows reach past its end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.controls import (
+    chord_frames,
+    intensity_envelope,
+    melody_frames,
+    parse_chords,
+    parse_key,
+    request_map,
+    sample_curve,
+)
+from engine.models import conditions as K
+from engine.models import features as F
+from engine.models.codec import LATENT_HOP, LATENTS, PATCH, Codec
+from engine.models.denoiser import Conditions
+from engine.render.source import Source, model_view, source_of
+from engine.timing import Anchor, TempoMap, anchor, halved_or_doubled, new_bar_boundaries, phases
+from engine.types import MODEL_RATE_HZ, Audio, Request
+
+CONTEXT = 48
+UNSURE = 2
+TAIL_FRAMES = 4
+
+
+@dataclass
+class Place:
+    """Where the new bars lie. lines: bars + 1 frames at `rate`, the first 0."""
+
+    source: Source | None
+    tempo_map: TempoMap
+    anchor: Anchor
+    rate: int
+    channels: int
+    lines: list[int]
+    remarks: list[str]
+
+    @property
+    def seconds(self) -> Fraction:
+        return Fraction(self.lines[-1], self.rate)
+
+    @property
+    def latents(self) -> int:
+        """Latents from time zero on that cover the new bars and the last windows' reach."""
+        frames = math.ceil(self.seconds * F.RATE_HZ / F.HOP) + TAIL_FRAMES
+        return -(-frames // PATCH)
+
+
+def place_of(request: Request, inline: Audio | None) -> Place:
+    """Read the source and put the new bars on the grid; raises `BadRequest` kinds."""
+    source = source_of(request, inline)
+    rate_in = MODEL_RATE_HZ if source is None else source.rate
+    frames = 0 if source is None else len(source.audio)
+    tempo_map = request_map(request, frames, rate_in)
+    where = anchor(frames, rate_in, tempo_map, request.at_bar)
+    rate = request.rate or rate_in
+    channels = request.channels or (2 if source is None else source.audio.shape[1])
+    lines = new_bar_boundaries(where, tempo_map, request.bars, rate)
+    remarks = [where.remark] if where.remark else []
+    return Place(source, tempo_map, where, rate, channels, lines, remarks)
+
+
+@dataclass
+class Material:
+    """Everything per frame and global, over latents -before ... after; conditions for any span of it.
+
+    context [before, 64] are the source's latents (the last UNSURE of them invalid), features
+    their frames in dB [8 before, CHANNELS].
+    """
+
+    before: int
+    frames: NDArray[np.float32]
+    overall: NDArray[np.float32]
+    context: Tensor
+    features: Tensor
+    under: Tensor | None
+    level_db: float | None
+
+    def span(self, first: int, last: int, known: Tensor) -> Conditions:
+        """Conditions of latents first..last (from time zero), the first len(known) of them context."""
+        count, offset = last - first, first + self.before
+        context, mask = torch.zeros(1, count, LATENTS), torch.zeros(1, count, 1)
+        context[0, : len(known)], mask[0, : len(known)] = known, 1.0
+        under, under_mask = torch.zeros_like(context), torch.zeros_like(mask)
+        if self.under is not None:
+            reach = max(0, min(last, len(self.under)) - max(first, 0))
+            at = max(first, 0) - first
+            under[0, at : at + reach] = self.under[max(first, 0) : max(first, 0) + reach]
+            under_mask[0, at : at + reach] = 1.0
+        frames = self.frames[offset * PATCH : (offset + count) * PATCH]
+        packed = K.pack_frames(np.ascontiguousarray(frames))[None]
+        return Conditions(context, mask, under, under_mask, packed, torch.from_numpy(self.overall)[None])
+
+
+def grid_phases(
+    place: Place, first: int, count: int, factor: Fraction
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Beat and bar phase at feature frames first ... first + count from time zero.
+
+    Before the map's start the grid is continued backwards by whole bars of its first tempo.
+    """
+    start = place.anchor.start_seconds + Fraction(first * F.HOP, F.RATE_HZ)
+    early = 0
+    if start < 0:
+        early = min(count, math.ceil(-start * F.RATE_HZ / F.HOP))
+        bar = place.tempo_map.seconds_at(place.tempo_map.bar_start_quarters(1))
+        whole = bar * math.ceil(-start / bar) * factor.denominator
+        lead = phases(place.tempo_map, start + whole, F.HOP, F.RATE_HZ, early, factor)
+    begin = start + Fraction(early * F.HOP, F.RATE_HZ)
+    rest = phases(place.tempo_map, begin, F.HOP, F.RATE_HZ, count - early, factor)
+    parts = [(lead[i], rest[i]) if early else (rest[i],) for i in (0, 1)]
+    beat, bar_phase = (np.concatenate(part).astype(np.float32) for part in parts)
+    return beat, bar_phase
+
+
+def quarters_of(place: Place, first: int, count: int) -> NDArray[np.float64]:
+    """Quarters from the first new bar at feature frames first ... ; negative before it."""
+    from engine.timing import quarters_at_centres
+
+    ahead = max(0, -first)
+    found = quarters_at_centres(place.tempo_map, place.anchor.start_seconds, F.HOP, F.RATE_HZ, max(1, count - ahead))
+    found = found - found[0]
+    return np.concatenate([np.arange(-ahead, 0) * 1e-3, found])[:count]
+
+
+def targets_of(request: Request, place: Place, first: int, count: int, factor: Fraction) -> K.FrameTargets:
+    """Beat, melody and chords over feature frames first ... first + count."""
+    beat, bar = grid_phases(place, first, count, factor)
+    targets = K.FrameTargets(beat_phase=beat, bar_phase=bar)
+    quarters = quarters_of(place, first, count)
+    if request.melody is not None:
+        pitch, onset = melody_frames(request.melody, quarters)
+        targets.melody, targets.melody_onset = pitch.astype(np.int64), onset.astype(np.float32)
+    if request.chords is not None:
+        chords = parse_chords(request.chords, request.bars, place.tempo_map.meter_at(place.anchor.start_bar))
+        targets.chroma = chord_frames(chords, quarters).astype(np.float32)
+    return targets
+
+
+def intensity_of(
+    request: Request, place: Place, past: Audio | None, before: int, count: int
+) -> NDArray[np.float32] | None:
+    """dBFS at feature frames -8 before ...: the context's own, then the curve, or the context's level carried on."""
+    if past is None and request.intensity is None:
+        return None
+    result = np.full(count, K.INTENSITY_CENTRE_DB, np.float32)
+    ahead = before * PATCH
+    if past is not None:
+        seconds, level = intensity_envelope(past, MODEL_RATE_HZ)
+        at = np.arange(ahead) * F.HOP / F.RATE_HZ
+        result[:ahead] = np.interp(at, seconds, level)
+        loud = level[level > level.max() - 25.0]
+        result[ahead:] = float(np.median(loud))
+    if request.intensity is not None:
+        quarters = quarters_of(place, 0, count - ahead)
+        result[ahead:] = sample_curve(request.intensity, quarters)
+        if past is None:
+            result[:ahead] = result[ahead]
+    return result
+
+
+def gather(
+    request: Request,
+    place: Place,
+    codec: Codec,
+    prompt: Callable[[Request], NDArray[np.float32] | None],
+    prompt_width: int,
+) -> Material:
+    """Build the material of a request: one codec pass over the context, the rest is arithmetic."""
+    ahead, past = UNSURE, None
+    if place.source is not None:
+        available = place.anchor.start_frame / place.source.rate * MODEL_RATE_HZ / LATENT_HOP
+        ahead = int(min(CONTEXT, max(UNSURE, math.floor(available))))
+        past = model_view(place.source, place.anchor.start_frame, ahead * LATENT_HOP / MODEL_RATE_HZ)
+        past = np.pad(past, ((ahead * LATENT_HOP - len(past), 0), (0, 0)))
+    factor, remark = halved_or_doubled(place.tempo_map.tempo_at(place.anchor.start_quarters))
+    if remark:
+        place.remarks.append(remark)
+    count = (ahead + place.latents) * PATCH
+    targets = targets_of(request, place, -ahead * PATCH, count, factor)
+    targets.intensity_db = intensity_of(request, place, past, ahead, count)
+    features = torch.full((ahead * PATCH, F.CHANNELS), F.FLOOR_DB)
+    context = torch.zeros(0, LATENTS)
+    if past is not None:
+        features = F.analyse_tensor(torch.from_numpy(past))[: ahead * PATCH]
+        with torch.no_grad():
+            context = codec.encode(features[None])[0]
+    key = parse_key(request.key) if request.key else None
+    overall = K.global_features(
+        prompt_width,
+        prompt(request),
+        request.parts,
+        (key.root, key.mode) if key else None,
+        float(place.tempo_map.tempo_at(place.anchor.start_quarters) * factor),
+    )
+    matrix = K.frame_features(targets, count)
+    K.withhold_notes(matrix, ahead * PATCH, count)
+    under = _under(request, place, codec) if request.under else None
+    level = _power_db(features[: (ahead - UNSURE) * PATCH]) if past is not None else None
+    return Material(ahead, matrix, overall, context, features, under, level)
+
+
+def _under(request: Request, place: Place, codec: Codec) -> Tensor | None:
+    """Latents of what sounds under the new bars: the source from its grid position on."""
+    if place.source is None:
+        return None
+    end = place.anchor.start_frame + round(place.seconds * place.source.rate)
+    seconds = place.latents * LATENT_HOP / MODEL_RATE_HZ
+    start = Fraction(place.anchor.start_frame, place.source.rate)
+    whole = model_view(place.source, max(end, round((start + Fraction(seconds)) * place.source.rate)), seconds)
+    features = F.analyse_tensor(torch.from_numpy(whole))[: place.latents * PATCH]
+    with torch.no_grad():
+        return codec.encode(features[None])[0]
+
+
+def _power_db(features: Tensor) -> float:
+    """Mean power in dB over frames of log-mels [T, CHANNELS], on the mels' own scale."""
+    if len(features) == 0:
+        return F.FLOOR_DB
+    power = (10.0 ** (features[:, : 2 * F.MELS] / 10.0)) @ mel_widths()
+    return float(10.0 * torch.log10(power.mean() + 1e-9))
+
+
+def mel_widths() -> Tensor:
+    """Bandwidths in STFT bins of the 2 x 128 mels, so that weighted powers add up."""
+    edges = F.mel_edges_hz()
+    width = torch.from_numpy((edges[2:] - edges[:-2]) / 2 * F.WINDOW / F.RATE_HZ).float()
+    return torch.cat([width, width])

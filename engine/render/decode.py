@@ -1,0 +1,70 @@
+"""Stage 3: latents to sound at 48 kHz, streamed, only what is needed.
+
+Codec and vocoder look a little to both sides. `Decoder` keeps that margin: each push returns the
+samples that no later latent can change, `finish` the rest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.models import features as F
+from engine.models.codec import LATENT_HOP, PATCH, Codec
+from engine.models.vocoder import Synthesis, Vocoder
+from engine.types import Audio
+
+CODEC_REACH = 2
+VOCODER_REACH = 4
+PRE_SAMPLES = F.WINDOW // 2
+
+
+class Decoder:
+    """Streams audio from consecutive latents. One per request, one thread.
+
+    before [k, 64]: latents right before the first one pushed, for a warm start (may be empty).
+    The first sample returned lies PRE_SAMPLES before the first frame of `before` (or of the
+    first push).
+    """
+
+    def __init__(self, codec: Codec, vocoder: Vocoder, before: Tensor, seed: int) -> None:
+        self.codec = codec
+        self.synthesis = Synthesis(vocoder, seed=seed)
+        self.latents = before
+        self.decoded = 0
+        self.features = torch.zeros(0, F.CHANNELS)
+        self.spoken = 0
+        self.gain_db = 0.0
+
+    @torch.no_grad()
+    def push(self, latents: Tensor, last: bool = False) -> None:
+        """Take latents [n, 64]; their features become final but for the codec's reach."""
+        self.latents = torch.cat([self.latents, latents])
+        end = len(self.latents) - (0 if last else CODEC_REACH)
+        first = max(0, self.decoded - CODEC_REACH)
+        if end > self.decoded:
+            decoded = self.codec.decode(self.latents[None, first:])[0]
+            offset = (self.decoded - first) * PATCH
+            fresh = decoded[offset : offset + (end - self.decoded) * PATCH]
+            self.features = torch.cat([self.features, fresh])
+            self.decoded = end
+
+    def ready(self, last: bool = False) -> int:
+        """Feature frames that can be spoken now."""
+        return len(self.features) - self.spoken - (0 if last else VOCODER_REACH)
+
+    def speak(self, frames: int) -> Audio:
+        """The next 512 x frames samples [n, 2]."""
+        first = max(0, self.spoken - VOCODER_REACH)
+        last = min(len(self.features), self.spoken + frames + VOCODER_REACH)
+        level, share = self.synthesis.levels(self.features[first:last])
+        inner = slice(2 * (self.spoken - first), 2 * (self.spoken - first + frames))
+        low = self.features[self.spoken : self.spoken + frames, 2 * F.MELS :].numpy()
+        self.spoken += frames
+        spectra = self.synthesis.spectra(level[:, inner], share[:, inner], low.repeat(2, axis=0))
+        audio = self.synthesis.overlap_add(spectra)
+        return np.asarray(audio * np.float32(10.0 ** (self.gain_db / 20.0)), np.float32)
+
+
+__all__ = ["LATENT_HOP", "PRE_SAMPLES", "Decoder"]

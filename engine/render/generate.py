@@ -1,0 +1,151 @@
+"""The model's renderer: condition, sample, decode, fit. `render` is those four stages and no more.
+
+*Threading*: the resident's worker thread alone calls `warm_up` and `render`. Cancellation is looked
+at before each denoiser step and each piece of decoding (some 10 ms of work each).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.bundle import Bundle
+from engine.errors import Cancelled
+from engine.models import features as F
+from engine.models.codec import PATCH
+from engine.models.load import Networks
+from engine.models.prompt import sentence_encoder
+from engine.render.condition import UNSURE, Material, Place, _power_db, gather, place_of
+from engine.render.decode import PRE_SAMPLES, Decoder
+from engine.render.fit import Fitter
+from engine.render.sample import latents
+from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Rendered, Request
+
+PIECE_FRAMES = 96
+WARM_START = 10
+DEFAULT_GUIDANCE = 1.5
+MAX_CARRY_DB = 6.0
+
+
+class ModelRenderer:
+    """`engine.types.Renderer` over a bundle's networks in torch, on the CPU."""
+
+    runtime = "torch"
+
+    def __init__(self, bundle: Bundle, networks: Networks) -> None:
+        self.source, self.networks = bundle, networks
+        self.bundle = bundle.name
+        self.threads = torch.get_num_threads()
+
+    def info(self) -> dict[str, Any]:
+        return {
+            "bundle": self.bundle,
+            "runtime": self.runtime,
+            "threads": self.threads,
+            "styles": self.source.styles,
+            "training": self.source.manifest.get("training", {}),
+        }
+
+    def warm_up(self) -> None:
+        """Two small renders, so that the first request pays for nothing."""
+        sentence_encoder()
+        for bars in (1, 4):
+            warm = Request(id="warm-up", kind="generate", bars=bars, tempo="120", seed=0, prompts=())
+            self.render(warm, None, lambda _: None, lambda _: None, lambda: False)
+
+    def prompt_vector(self, request: Request) -> NDArray[np.float32] | None:
+        """The weighted mean of the prompts' vectors, None without a prompt."""
+        parts = [part for part in request.prompts if part.text.strip() and part.weight > 0]
+        if not parts:
+            return None
+        with torch.no_grad():
+            vectors = self.networks.prompt(sentence_encoder().embed([part.text for part in parts]))
+        weights = np.array([part.weight for part in parts], np.float32)
+        return np.asarray(weights @ vectors.numpy() / weights.sum(), np.float32)
+
+    def render(
+        self,
+        request: Request,
+        inline: Audio | None,
+        emit: Callable[[BarAudio], None],
+        progress: Callable[[float], None],
+        cancelled: Callable[[], bool],
+    ) -> Rendered:
+        """Emit the bars of `request`; see `engine.types.Renderer`."""
+        place = place_of(request, inline)
+        started = time.perf_counter()
+        width = self.networks.student.config.prompt
+        material = gather(request, place, self.networks.codec, self.prompt_vector, width)
+        context_seconds = time.perf_counter() - started
+        seed = fresh_seed() if request.seed is None else request.seed
+        fitter = Fitter(place.rate, place.channels, place.lines, self._seam(place))
+        for audio, last in self._sound(request, place, material, seed, cancelled):
+            for bar in fitter.feed(audio, last):
+                emit(bar)
+            progress(min(1.0, (fitter.bar + 1) / (request.bars + 1)))
+        bar_frames = tuple(int(n) for n in np.diff(place.lines))
+        return Rendered(
+            frames=place.lines[-1],
+            rate=place.rate,
+            channels=place.channels,
+            seed=seed,
+            bar_frames=bar_frames,
+            context_seconds=context_seconds,
+            remarks=tuple(place.remarks),
+        )
+
+    def _seam(self, place: Place) -> int:
+        if place.source is None:
+            return 0
+        return min(place.anchor.start_frame, round(SEAM_SECONDS * place.rate))
+
+    def _sound(
+        self, request: Request, place: Place, material: Material, seed: int, cancelled: Callable[[], bool]
+    ) -> Iterator[tuple[Audio, bool]]:
+        """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
+        known = material.context[: max(0, len(material.context) - UNSURE)][-WARM_START:]
+        decoder = Decoder(self.networks.codec, self.networks.vocoder, known, seed % 4096)
+        start = -(len(known) + UNSURE) * PATCH * F.HOP - PRE_SAMPLES
+        silence = np.zeros((max(0, MODEL_RATE_HZ + start), 2), np.float32)
+        drop = max(0, -MODEL_RATE_HZ - start)
+        yield silence, False
+        left = math.ceil(place.seconds * MODEL_RATE_HZ) + MODEL_RATE_HZ + MODEL_RATE_HZ // 50 - len(silence)
+        guidance = request.guidance or DEFAULT_GUIDANCE
+        windows = latents(self.networks.student, material, place.latents, request.steps, guidance, seed, cancelled)
+        made = -UNSURE
+        for window in windows:
+            made += len(window)
+            last = made >= place.latents
+            decoder.push(window, last)
+            self._carry_level(request, material, decoder)
+            for audio in _pieces(decoder, last, cancelled):
+                kept, drop = audio[drop:], max(0, drop - len(audio))
+                yield kept[:left], False
+                left -= len(kept)
+        yield np.zeros((max(0, left), 2), np.float32), True
+
+    def _carry_level(self, request: Request, material: Material, decoder: Decoder) -> None:
+        """Once: the gain that gives the new bars the context's loudness, where no curve says else."""
+        if material.level_db is None or request.intensity is not None or decoder.spoken > 0:
+            return
+        made = _power_db(decoder.features[-(len(decoder.features) // 2) :])
+        decoder.gain_db = float(np.clip(material.level_db - made, -MAX_CARRY_DB, MAX_CARRY_DB))
+
+
+def _pieces(decoder: Decoder, last: bool, cancelled: Callable[[], bool]) -> Iterator[Audio]:
+    """Speak what is ready in pieces of about a second."""
+    while (count := min(PIECE_FRAMES, decoder.ready(last))) > 0:
+        if cancelled():
+            raise Cancelled("cancelled while it was decoded")
+        yield decoder.speak(count)
+
+
+def fresh_seed() -> int:
+    """A seed for a request that names none; reported in the reply."""
+    return int(np.random.SeedSequence().generate_state(1)[0])

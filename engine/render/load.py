@@ -1,0 +1,30 @@
+"""From a bundle's folder to a renderer that the resident engine can hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from engine import bundle
+from engine.errors import Unavailable
+from engine.models.load import load_networks
+from engine.render.generate import ModelRenderer
+from engine.types import Renderer
+
+
+def bundle_folder(folder: Path | None) -> Path:
+    """The folder asked for, else ATTACCA_BUNDLE, else the shipped one."""
+    if folder is not None:
+        return folder
+    named = os.environ.get("ATTACCA_BUNDLE")
+    return Path(named) if named else bundle.DEFAULT
+
+
+def load_renderer(folder: Path | None, device: str = "auto") -> Renderer:
+    """Check and load a bundle; `BadBundle` or `Unavailable` say what is wrong."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise Unavailable("no CUDA device is here; use --device cpu")
+    checked = bundle.load(bundle_folder(folder))
+    return ModelRenderer(checked, load_networks(checked))

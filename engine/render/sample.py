@@ -1,0 +1,82 @@
+"""Stage 2: latents by few-step consistency sampling, window by window.
+
+A window is at most `WINDOW` latents: what is known before, then what is new. Longer requests
+chain windows, each with the last latents of the one before as its context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.consistency import consistency, sample, sampling_times
+from engine.errors import Cancelled
+from engine.models.codec import LATENTS
+from engine.models.denoiser import Denoiser
+from engine.render.condition import CONTEXT, UNSURE, Material
+
+WINDOW = 144
+
+
+def spans(new: int, context: int) -> list[tuple[int, int]]:
+    """Split latents -UNSURE ... new into (first, last) windows of about equal size.
+
+    The first window may also use the room that missing context leaves.
+    """
+    first_room = WINDOW - context
+    total = new + UNSURE
+    if total <= first_room:
+        return [(-UNSURE, new)]
+    count = 1 + -(-(total - first_room) // (WINDOW - CONTEXT))
+    edges = [-UNSURE + round(total * i / count) for i in range(count + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+@torch.no_grad()
+def window(
+    model: Denoiser,
+    material: Material,
+    span: tuple[int, int],
+    known: Tensor,
+    steps: int,
+    guidance: float,
+    generator: torch.Generator,
+    check: Callable[[], None],
+) -> Tensor:
+    """Latents [last - first, 64] of one window; `known` [k, 64] lies right before it."""
+    first, last = span
+    given = material.span(first - len(known), last, known)
+    shape = (1, last - first + len(known), LATENTS)
+    scale = torch.full((1,), guidance)
+    clean = sample(
+        lambda z, time: consistency(model, z, time, scale, given),
+        lambda: torch.randn(shape, generator=generator),
+        sampling_times(steps),
+        check,
+    )
+    return clean[0, len(known) :]
+
+
+def latents(
+    model: Denoiser,
+    material: Material,
+    new: int,
+    steps: int,
+    guidance: float,
+    seed: int,
+    cancelled: Callable[[], bool],
+) -> Iterator[Tensor]:
+    """Yield windows of new latents [n, 64] in order, from latent -UNSURE to `new`."""
+
+    def check() -> None:
+        if cancelled():
+            raise Cancelled("cancelled while it rendered")
+
+    generator = torch.Generator().manual_seed(seed)
+    known = material.context[: max(0, len(material.context) - UNSURE)]
+    for span in spans(new, len(known)):
+        made = window(model, material, span, known, steps, guidance, generator, check)
+        known = torch.cat([known, made])[-CONTEXT:]
+        yield made

@@ -1,0 +1,84 @@
+"""What is continued: read once, checked once, brought to the model's rate where the model listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from engine.errors import BadAudio
+from engine.timing import shown
+from engine.types import MAX_SECONDS, MODEL_RATE_HZ, RATE_RANGE_HZ, Audio, Request
+
+SILENCE_DB = -80.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Audio [frames, channels] at rate Hz."""
+
+    audio: Audio
+    rate: int
+
+
+def read_audio(path: str) -> Source:
+    """A WAV, FLAC, OGG, MP3 or AIFF file; `BadAudio` says in one sentence what is wrong with it."""
+    if not Path(path).is_file():
+        raise BadAudio(f"there is no file {shown(path)}")
+    try:
+        info = soundfile.info(path)
+        if info.frames > MAX_SECONDS * info.samplerate:
+            raise BadAudio(f"{shown(path)} is longer than {MAX_SECONDS // 60} minutes; cut it first")
+        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, RuntimeError) as error:
+        raise BadAudio(f"cannot read {shown(path)} as audio; WAV, FLAC, OGG, MP3 and AIFF are read") from error
+    return checked(Source(audio, int(rate)), shown(path))
+
+
+def checked(source: Source, name: str) -> Source:
+    """The source, or `BadAudio` if it is empty, non-finite, silent or at a rate outside the range."""
+    if len(source.audio) == 0:
+        raise BadAudio(f"{name} is empty: there is nothing to continue")
+    if not RATE_RANGE_HZ[0] <= source.rate <= RATE_RANGE_HZ[1]:
+        raise BadAudio(f"{name} has a rate of {source.rate} Hz; {RATE_RANGE_HZ[0]} to {RATE_RANGE_HZ[1]} are read")
+    if not bool(np.isfinite(source.audio).all()):
+        raise BadAudio(f"{name} holds NaN or infinite samples")
+    if float(np.abs(source.audio).max()) < 10 ** (SILENCE_DB / 20):
+        raise BadAudio(f"{name} is silent: there is nothing to continue")
+    return source
+
+
+def source_of(request: Request, inline: Audio | None) -> Source | None:
+    """The audio that a continuation follows, None for a generation."""
+    if request.kind == "generate":
+        return None
+    if inline is not None and request.inline is not None:
+        return checked(Source(np.asarray(inline, np.float32), request.inline.rate), "the audio sent")
+    assert request.source is not None
+    return read_audio(request.source)
+
+
+def to_stereo(audio: Audio) -> Audio:
+    """[frames, n] to [frames, 2]: mono doubled, more than two folded down alternately."""
+    if audio.shape[1] == 1:
+        return np.repeat(audio, 2, axis=1)
+    if audio.shape[1] == 2:
+        return audio
+    return np.stack([audio[:, 0::2].mean(1), audio[:, 1::2].mean(1)], axis=1)
+
+
+def model_view(source: Source, end_frame: int, seconds: float) -> Audio:
+    """The last `seconds` before `end_frame` as the model hears them: 48 kHz stereo, ending there.
+
+    What lies past the source's end is silence (padding up to the bar line).
+    """
+    first = max(0, end_frame - round((seconds + 0.5) * source.rate))
+    piece = to_stereo(source.audio[first:end_frame])
+    missing = end_frame - first - len(piece)
+    piece = np.pad(piece, ((0, max(0, missing)), (0, 0)))
+    if source.rate != MODEL_RATE_HZ:
+        piece = np.asarray(soxr.resample(piece, source.rate, MODEL_RATE_HZ, "HQ"), np.float32)
+    return np.ascontiguousarray(piece[-round(seconds * MODEL_RATE_HZ) :], np.float32)
