@@ -72,10 +72,12 @@ class Loop:
             while self._timers and self._timers[0][0] <= self.clock.now_s():
                 self._guard(heapq.heappop(self._timers)[2])
 
-    def close(self) -> None:
-        """Run what was handed in and not yet run, then close."""
+    def drain(self) -> None:
+        """Run what was handed in and not yet run. For the end, when `run` has returned."""
         while self._calls:
             self._guard(self._calls.popleft())
+
+    def close(self) -> None:
         self._wake_in.close()
         self._wake_out.close()
 

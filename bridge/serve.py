@@ -15,18 +15,22 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from bridge import protocol
 from bridge.loop import Loop
+from bridge.midi import MidiInput, NoteCollector, open_input
+from bridge.osc import OscServer
 from bridge.session import Session
 from bridge.zeromq import ZeroMQServer
 from engine.errors import BadRequest, Unavailable
 from engine.resident import Resident
 from engine.types import Renderer
+
+OFF = "off"
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,6 @@ class Options:
     curve_keys: Path | None = None
     midi_in: str | None = None
     fake_seconds_per_bar: float = 0.0
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Server:
@@ -54,40 +57,48 @@ class Server:
         """Binds the sockets. Raises Refused, Unavailable or BadRequest."""
         self.options = options
         self.loop = Loop()
-        self._stack = contextlib.ExitStack()
-        self._stack.callback(self.loop.close)
         self.zeromq: ZeroMQServer | None = None
+        self.osc: OscServer | None = None
         self.resident: Resident | None = None
+        self._midi: MidiInput | None = None
+        self._notes = NoteCollector()
         try:
             self._bind()
         except BaseException:
-            self._stack.close()
+            self.close()
             raise
 
     def _bind(self) -> None:
-        if self.options.zmq != "off":
-            self.zeromq = ZeroMQServer(self.loop, self.options.zmq, self.options.curve_keys)
-            self._stack.callback(self.zeromq.close)
-        if self.zeromq is None:
+        options = self.options
+        if options.zmq != OFF:
+            self.zeromq = ZeroMQServer(self.loop, options.zmq, options.curve_keys)
+        if options.osc != OFF:
+            self.osc = OscServer(self.loop, options.osc, options.osc_allow, options.render_dir)
+        if self.zeromq is None and self.osc is None:
             raise BadRequest("there is nothing to serve: both --zmq and --osc are off")
+        if options.midi_in is not None:
+            self._midi = open_input(options.midi_in, self._notes)
 
     def start(self, renderer: Renderer | None = None) -> None:
         """Load, warm up, canary, freeze; then the sockets answer. Raises BadBundle and the like."""
         self.resident = Resident(renderer or load(self.options), check=_checker())
-        self._stack.callback(self.resident.close)
         self.resident.start()
-        session = Session(self.resident)
-        if self.zeromq is not None:
-            self.zeromq.open(session)
+        session = Session(self.resident, self._notes)
+        for socket in (self.zeromq, self.osc):
+            if socket is not None:
+                socket.open(session)
 
     def ready(self) -> dict[str, Any]:
         """What the ready line and the ready file say."""
         assert self.resident is not None
         health = self.resident.health()
         return {
-            "attacca": protocol.VERSION,
+            "protocol": protocol.VERSION,
             "pid": os.getpid(),
             "zmq": self.zeromq.endpoint if self.zeromq else None,
+            "osc": self.osc.address if self.osc else None,
+            "midi": self._midi.name if self._midi else None,
+            "render_dir": str(self.osc.folder.path) if self.osc else None,
             "bundle": health.bundle,
             "runtime": health.runtime,
             "threads": health.threads,
@@ -103,7 +114,18 @@ class Server:
 
     def close(self) -> None:
         """End all requests, tell their senders, close the sockets."""
-        self._stack.close()
+        if self._midi is not None:
+            self._midi.close()
+        if self.resident is not None:
+            self.resident.close()
+        self.loop.drain()
+        if self.osc is not None:
+            self.osc.finish_files()
+        self.loop.drain()
+        for socket in (self.zeromq, self.osc):
+            if socket is not None:
+                socket.close()
+        self.loop.close()
 
 
 def serve(options: Options, announce: Callable[[str], None] = print) -> int:

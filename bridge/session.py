@@ -11,7 +11,6 @@ source locks itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Protocol
 
 import msgspec
@@ -28,7 +27,7 @@ Watcher = Callable[[object, Event], None]
 class NoteSource(Protocol):
     """Live notes, taken once (bridge.midi)."""
 
-    def take(self, tempo_bpm: float) -> tuple[Note, ...]: ...
+    def take(self, tempo_map: TempoMap) -> tuple[Note, ...]: ...
 
 
 class Session:
@@ -76,14 +75,16 @@ class Session:
     def _with_notes(self, request: Request) -> Request:
         if self._notes is None or request.melody is not None:
             return request
-        notes = self._notes.take(first_tempo_bpm(request))
+        tempo_map = tempo_map_of(request)
+        length = tempo_map.bar_start_quarters(request.bars)
+        notes = tuple(note for note in self._notes.take(tempo_map) if note.beat < length)
         return msgspec.structs.replace(request, melody=notes) if notes else request
 
 
-def first_tempo_bpm(request: Request) -> float:
-    """The tempo at the first new bar, quarters per minute; 120 where none can be read."""
+def tempo_map_of(request: Request) -> TempoMap:
+    """The request's tempo map; 120 where it has none or none that can be read."""
     try:
-        tempo_map = TempoMap.parse(request.tempo or "120", Meter.parse(request.meter))
+        meter = Meter.parse(request.meter)
+        return TempoMap.parse(request.tempo or "120", meter)
     except BadRequest:
-        return 120.0
-    return float(tempo_map.tempo_at(Fraction(0)))
+        return TempoMap.constant(120, Meter(4, 4))

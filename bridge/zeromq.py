@@ -96,14 +96,15 @@ class ZeroMQServer:
         self._loop.on_readable(self._socket, self._receive)
 
     def close(self) -> None:
-        for client in self._clients.values():
+        """Send what peers take at once, and close. Their last messages get 200 ms to leave."""
+        for client in list(self._clients.values()):
             self._push(client)
-        self._close_sockets()
+        self._close_sockets(linger_ms=200)
 
-    def _close_sockets(self) -> None:
+    def _close_sockets(self, linger_ms: int = 0) -> None:
         if self._authenticator is not None:
             self._authenticator.stop()
-        self._socket.close(linger=0)
+        self._socket.close(linger=linger_ms)
         if self._own_context:
             self._context.term()
 
