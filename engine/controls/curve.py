@@ -18,7 +18,7 @@ from engine.timing import TempoMap, shown
 from engine.types import MAX_SECONDS, RATE_RANGE_HZ, CurvePoint
 
 FLOOR_DB, CEILING_DB = -60.0, 6.0
-HOP_SECONDS = Fraction(1, 100)
+HOPS_PER_SECOND = 100
 WINDOW_SECONDS = 1
 BLOCKS_PER_SECOND = 800
 MAX_POINTS = 10_000
@@ -86,16 +86,17 @@ def sample_curve(points: Sequence[CurvePoint], beats: Array) -> Array:
 
 def read_text(path: Path) -> str:
     """A small text file, or BadRequest that says what is wrong with it."""
+    name = shown(path.name or str(path))
     try:
         if not path.is_file():
-            raise BadRequest(f"There is no file {shown(str(path))}.")
+            raise BadRequest(f"There is no file {name}.")
         with path.open("rb") as file:
             data = file.read(MAX_TEXT_BYTES + 1)
         if len(data) > MAX_TEXT_BYTES:
-            raise BadRequest(f"{shown(str(path))} is larger than {MAX_TEXT_BYTES // 1_000_000} MB; give fewer points.")
+            raise BadRequest(f"{name} is larger than {MAX_TEXT_BYTES // 1_000_000} MB; give fewer points.")
         return data.decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        raise BadRequest(f"Cannot read {shown(str(path))}: {_why(error)}.") from None
+        raise BadRequest(f"Cannot read {name}: {_why(error)}.") from None
 
 
 def _why(error: Exception) -> str:
@@ -160,7 +161,7 @@ def _envelope(power: Array, frames: int, rate: int) -> tuple[Array, Array]:
     starts = np.arange(len(power)) * block
     sizes = np.minimum(block, frames - starts).astype(np.float64)
     places = starts + (sizes - 1) / 2
-    seconds = np.arange(1 + frames * HOP_SECONDS.denominator // rate) * float(HOP_SECONDS)
+    seconds: Array = np.arange(1 + frames * HOPS_PER_SECOND // rate, dtype=np.float64) / HOPS_PER_SECOND
     mean = _hann_sums(power, places, seconds * rate, half) / _hann_sums(sizes, places, seconds * rate, half)
     db = np.maximum(FLOOR_DB, 10 * np.log10(np.maximum(mean, 1e-12)))
     return seconds, np.asarray(db, np.float64)
@@ -196,7 +197,7 @@ def _file_envelope(path: Path) -> tuple[Array, Array]:
     """The envelope of an audio file, read in pieces."""
     import soundfile
 
-    name = shown(str(path))
+    name = shown(path.name or str(path))
     try:
         if not path.is_file():
             raise BadAudio(f"There is no file {name}.")

@@ -34,7 +34,7 @@ def read_melody(path: str | Path) -> tuple[Note, ...]:
 
 def read_notes(path: str | Path) -> tuple[Note, ...]:
     """All notes of the first track that has any, by beat. BadMidi for anything that is no MIDI file with notes."""
-    name = shown(str(path))
+    name = shown(Path(path).name or str(path))
     try:
         if not Path(path).is_file():
             raise BadMidi(f"There is no MIDI file {name}.")
