@@ -135,7 +135,7 @@ def operate(motif: Motif, name: str, steps: int, contour: str, rng: np.random.Ge
         return tuple(replace(n, offset=n.offset + shift) for n in motif)
     if name == "answer":
         shift = int(rng.choice([3, 4, -3]))
-        return tuple(replace(n, offset=n.offset + shift) for n in motif[:-1]) + (replace(motif[-1], offset=0),)
+        return (*tuple(replace(n, offset=n.offset + shift) for n in motif[:-1]), replace(motif[-1], offset=0))
     if name == "invert":
         return tuple(replace(n, offset=-n.offset) for n in motif)
     if name in ("tail", "pitches"):
@@ -156,8 +156,7 @@ def _repeated(motif: Motif, name: str, half: int, steps: int, rng: np.random.Gen
     if name == "fragment":
         return motif[:half]
     if name == "diminish" and all(n.length >= 2 for n in motif):
-        quick = tuple(replace(n, pos=n.pos // 2, length=max(1, n.length // 2)) for n in motif)
-        return quick
+        return tuple(replace(n, pos=n.pos // 2, length=max(1, n.length // 2)) for n in motif)
     if name == "sequence":
         head = motif[:half]
         at = steps // 2 if steps % 4 == 0 else (steps // 4) * 2
