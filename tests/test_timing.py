@@ -355,6 +355,18 @@ def test_phases_against_fractions(tempo_map: TempoMap, start: Fraction, hop: int
         assert circular(beat[i], exact[0]) < 1e-9 and circular(bar[i], exact[1]) < 1e-9
 
 
+@settings(max_examples=20)
+@given(maps(), st.integers(0, 12), st.integers(-40, 40))
+def test_quarters_from_the_first_new_bar(tempo_map: TempoMap, bar: int, first: int) -> None:
+    origin = tempo_map.bar_start_quarters(bar)
+    start = tempo_map.seconds_at(origin) + F(first * 512, 48000)
+    got = quarters_at_centres(tempo_map, start, 512, 48000, 50, origin)
+    for i in (0, 7, 49):
+        assert abs(F(got[i]) - (tempo_map.quarters_at(start + F(i * 512, 48000)) - origin)) < F(1, 10**9)
+    if first <= 0:
+        assert got[-first] == 0.0
+
+
 def test_phases_of_256_bars_are_fast_and_exact_on_the_beat() -> None:
     start = time.perf_counter()
     tempo_map = TempoMap.ramp(0, 200, F(70), F(75), FOUR)

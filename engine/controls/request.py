@@ -48,7 +48,7 @@ def check(request: Request) -> None:
     if request.key is not None:
         parse_key(request.key)
     if request.chords is not None:
-        parse_chords(request.chords, request.bars, meter)
+        parse_chords(request.chords, 1, meter)
     if request.parts is not None:
         parse_parts(",".join(request.parts))
     check_targets(request, request.bars * meter.bar_quarters)

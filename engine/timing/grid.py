@@ -42,12 +42,18 @@ Phases = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def quarters_at_centres(
-    tempo_map: TempoMap, start_seconds: Fraction, hop: int, rate: int, count: int
+    tempo_map: TempoMap,
+    start_seconds: Fraction,
+    hop: int,
+    rate: int,
+    count: int,
+    origin_quarters: Fraction | None = None,
 ) -> NDArray[np.float64]:
-    """Quarters of frame centres i * hop after start_seconds, from the start of the bar that holds start_seconds.
+    """Quarters of frame centres i * hop after start_seconds, counted from origin_quarters; float64 [count].
 
-    float64 [count], within 1e-11 of exact: interpolated between exact tempo segment edges, then snapped
-    to 2**-36 quarters so that a centre on a beat is on it (every bar line and beat is dyadic).
+    Without an origin (`Anchor.start_quarters` for NEW), from the start of the bar that holds
+    start_seconds, which may be negative. Within 1e-11 of exact: interpolated between exact tempo segment
+    edges, then snapped to 2**-36 quarters so that a centre on a beat is on it (bar lines and beats are dyadic).
     """
     m, start = tempo_map, Fraction(start_seconds)
     base, end = m.bar_start_quarters(m.bar_at(m.quarters_at(start))), start + Fraction(hop * (count + 1), rate)
@@ -63,7 +69,8 @@ def quarters_at_centres(
     order = np.argsort(all_times[keep], kind="stable")
     centres = np.arange(count) * hop / rate
     found = np.interp(centres, all_times[keep][order], all_quarters[keep][order])
-    return np.asarray(np.round(found * 2.0**36) / 2.0**36, np.float64)
+    moved = 0.0 if origin_quarters is None else float(base - origin_quarters)
+    return np.asarray(np.round(found * 2.0**36) / 2.0**36 + moved, np.float64)
 
 
 def phases(
