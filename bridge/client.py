@@ -14,11 +14,12 @@ thread of its own (`bridge.wire`). Every call blocks its caller until the answer
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
+import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -29,14 +30,27 @@ import numpy as np
 from bridge import protocol
 from bridge.clock import Deadline
 from bridge.curve import is_local
-from bridge.protocol import AskHealth, AskInfo, AskMetrics, AudioHeader, Cancel, Failed, Info, Panic, Ping, Pong
-from bridge.wire import Replies, Wire, no_engine
+from bridge.protocol import (
+    AskHealth,
+    AskInfo,
+    AskMetrics,
+    AudioHeader,
+    Cancel,
+    Failed,
+    Info,
+    Panic,
+    Ping,
+    Pong,
+    Subscribe,
+)
+from bridge.requests import Prompt, Tempo, generate_request, new_request
+from bridge.wire import SILENCE_S, Replies, Wire, no_engine
 from engine import errors
 from engine.events import Accepted, Health, Metrics, Progress
-from engine.types import Audio, BarAudio, InlineAudio, PromptPart, Report, Request
+from engine.types import Audio, BarAudio, InlineAudio, Report, Request
 
-Prompt = str | Mapping[str, float] | Sequence[PromptPart]
-Tempo = int | float | str | Fraction
+__all__ = ["Engine", "Stream", "Take", "connect", "default_endpoint", "generate_request", "new_request"]
+
 Source = str | os.PathLike[str] | tuple[Audio, int]
 _T = TypeVar("_T", bound=msgspec.Struct)
 _ERRORS: dict[str, type[errors.AttaccaError]] = {
@@ -132,10 +146,12 @@ class Engine:
         *,
         keys: Path | None = None,
         connect_timeout_s: float = 2.0,
+        silence_s: float = SILENCE_S,
     ) -> None:
         """endpoint: else ATTACCA_ZMQ, else tcp://127.0.0.1:9800. Raises NoEngine after the timeout."""
         self.endpoint = endpoint or default_endpoint()
-        self._wire = Wire(self.endpoint, keys)
+        self._asking = threading.Lock()
+        self._wire = Wire(self.endpoint, keys, silence_s)
         try:
             self.ping(connect_timeout_s)
         except BaseException:
@@ -176,12 +192,12 @@ class Engine:
         if isinstance(source, tuple):
             audio, rate = source
         elif is_local(self.endpoint):
-            return _request("continue", prompt, bars, tempo, source=str(Path(source).absolute()), **fields), None
+            return new_request("continue", prompt, bars, tempo, source=str(Path(source).absolute()), **fields), None
         else:
             audio, rate = _read(Path(source))
         audio = np.ascontiguousarray(audio[:, None] if audio.ndim == 1 else audio, protocol.AUDIO_DTYPE)
         shape = InlineAudio(rate=rate, channels=audio.shape[1], frames=len(audio))
-        return _request("continue", prompt, bars, tempo, inline=shape, **fields), audio
+        return new_request("continue", prompt, bars, tempo, inline=shape, **fields), audio
 
     def take(
         self,
@@ -225,6 +241,23 @@ class Engine:
         """Take every request of everyone back."""
         self._wire.send(Panic())
 
+    def watch(self, timeout_s: float | None = None) -> Iterator[Accepted | Progress | Report | Failed]:
+        """What becomes of everybody's requests, until `timeout_s` have passed; no audio."""
+        deadline = Deadline(timeout_s)
+        replies = self._wire.expect("*")
+        try:
+            self._wire.send(Subscribe())
+            while not deadline.past():
+                with contextlib.suppress(queue.Empty):
+                    body, _ = replies.get(timeout=deadline.left_s(0.2))
+                    if isinstance(body, Exception):
+                        raise body
+                    if isinstance(body, Accepted | Progress | Report | Failed):
+                        yield body
+        finally:
+            self._wire.forget("*")
+            self._wire.send(Subscribe(on=False))
+
     # ---- asking ------------------------------------------------------------------------------
 
     def ping(self, timeout_s: float = 2.0) -> float:
@@ -252,12 +285,13 @@ class Engine:
 
     def _ask(self, question: msgspec.Struct, kind: type[_T], timeout_s: float) -> _T:
         key = protocol.TAG_OF[kind].decode()
-        replies = self._wire.expect(key)
-        try:
-            self._wire.send(question)
-            body, _ = _next(replies, Deadline(timeout_s), self._wire.endpoint)
-        finally:
-            self._wire.forget(key)
+        with self._asking:
+            replies = self._wire.expect(key)
+            try:
+                self._wire.send(question)
+                body, _ = _next(replies, Deadline(timeout_s), None)
+            finally:
+                self._wire.forget(key)
         assert isinstance(body, kind)
         return body
 
@@ -270,30 +304,6 @@ def default_endpoint() -> str:
     return os.environ.get("ATTACCA_ZMQ") or protocol.DEFAULT_ZMQ
 
 
-def generate_request(prompt: Prompt = "", bars: int = 4, tempo: Tempo = 120, **fields: Any) -> Request:
-    """A request of kind "generate"; fields as in `engine.types.Request`."""
-    return _request("generate", prompt, bars, tempo, **fields)
-
-
-def _request(kind: str, prompt: Prompt, bars: int, tempo: Tempo | None, **fields: Any) -> Request:
-    fields.setdefault("id", uuid.uuid4().hex)
-    fields["prompts"] = fields.get("prompts") or _prompts(prompt)
-    given = {name: value for name, value in fields.items() if value is not None}
-    text = None if tempo is None else str(tempo)
-    try:
-        return Request(kind=kind, bars=bars, tempo=text, **given)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise errors.BadRequest(f"{error} (fields: {', '.join(Request.__struct_fields__)})") from error
-
-
-def _prompts(prompt: Prompt) -> tuple[PromptPart, ...]:
-    if isinstance(prompt, str):
-        return (PromptPart(text=prompt),) if prompt else ()
-    if isinstance(prompt, Mapping):
-        return tuple(PromptPart(text=text, weight=weight) for text, weight in prompt.items())
-    return tuple(prompt)
-
-
 def _validate(request: Request) -> None:
     try:
         msgspec.convert(msgspec.to_builtins(request), Request)
@@ -301,7 +311,7 @@ def _validate(request: Request) -> None:
         raise errors.BadRequest(protocol.explain(error, Request)) from error
 
 
-def _next(replies: Replies, deadline: Deadline, waiting: Stream | str) -> tuple[Any, Audio | None]:
+def _next(replies: Replies, deadline: Deadline, waiting: Stream | str | None) -> tuple[Any, Audio | None]:
     """The next reply. A stream that runs out of time is cancelled and raises Expired."""
     while True:
         try:
@@ -311,6 +321,8 @@ def _next(replies: Replies, deadline: Deadline, waiting: Stream | str) -> tuple[
                 continue
             if isinstance(waiting, str):
                 raise errors.NoEngine(no_engine(waiting)) from None
+            if waiting is None:
+                raise errors.Expired("the engine is there, but busy: it did not answer in time") from None
             waiting.cancel()
             raise errors.Expired("the engine did not finish within timeout_s: the request was taken back") from None
         if isinstance(body, Exception):

@@ -12,6 +12,7 @@ import contextlib
 import heapq
 import itertools
 import socket
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ import zmq
 from bridge.clock import Clock, SystemClock
 
 MAX_TIMERS = 1024
+MAX_TOLD_ERRORS = 10
 IDLE_POLL_S = 1.0
 
 
@@ -87,6 +89,8 @@ class Loop:
             callback()
         except Exception:
             self.callback_errors += 1
+            if self.callback_errors <= MAX_TOLD_ERRORS:
+                traceback.print_exc()
 
     def _timeout_ms(self) -> int:
         if self._calls:

@@ -149,16 +149,16 @@ class MidiInput:
 def open_input(name: str, collector: NoteCollector) -> MidiInput:
     """Open a port and feed `collector` from it.
 
-    name: a port's name or a pattern ("*Keystation*"), `virtual:NAME` to make a port of our own,
+    name: a port's name or a pattern ("*Keystation*"), `virtual` or `virtual:NAME` for one of our own,
     or `socket:HOST:PORT` to listen for raw MIDI over TCP (as mido.sockets sends it).
     Raises BadRequest (no such port) and Unavailable (no backend, port busy).
     """
     if name.startswith("socket:"):
         return _open_socket(name[len("socket:") :], collector)
     mido = _mido()
-    virtual = name.startswith("virtual:")
+    virtual = name == "virtual" or name.startswith("virtual:")
     try:
-        port_name = name[len("virtual:") :] or "Attacca" if virtual else match(name, mido.get_input_names())
+        port_name = name.partition(":")[2] or "Attacca" if virtual else match(name, mido.get_input_names())
         port = mido.open_input(port_name, virtual=virtual, callback=lambda message: _feed(collector, message))
     except (OSError, ImportError, RuntimeError) as error:
         raise _no_backend(error) from error

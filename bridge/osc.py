@@ -88,6 +88,7 @@ class OscServer:
     def open(self, session: Session) -> None:
         """Begin to serve."""
         self._session = session
+        session.count(lambda: {f"osc {reason}": n for reason, n in self.counts.items()})
         self._loop.on_readable(self._socket.fileno(), self._receive)
 
     def finish_files(self) -> None:
@@ -125,7 +126,8 @@ class OscServer:
     def _at_its_time(self, message: Message, sender: Peer) -> None:
         ahead_s = seconds_until(message.time_tag, self._loop.clock)
         if ahead_s <= 0:
-            self.counts["late"] += ahead_s < -LATE_S
+            if ahead_s < -LATE_S:
+                self.counts["late"] += 1
             self._handle(message, sender)
         elif ahead_s > MAX_AHEAD_S or not self._loop.call_in(ahead_s, lambda: self._handle(message, sender)):
             self.counts["too far ahead"] += 1

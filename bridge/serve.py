@@ -84,6 +84,7 @@ class Server:
         self.resident = Resident(renderer or load(self.options), check=_checker())
         self.resident.start()
         session = Session(self.resident, self._notes)
+        session.count(lambda: {"bugs": self.loop.callback_errors})
         for socket in (self.zeromq, self.osc):
             if socket is not None:
                 socket.open(session)

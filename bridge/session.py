@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from engine.errors import BadRequest
-from engine.events import Event, Listener
+from engine.events import Event, Listener, Metrics
 from engine.resident import Resident
 from engine.timing import Meter, TempoMap
 from engine.types import Audio, CurvePoint, Note, PromptPart, Request
@@ -40,10 +40,19 @@ class Session:
         self.melody: tuple[Note, ...] | None = None
         self._notes = notes
         self._watchers: list[Watcher] = []
+        self._counters: list[Callable[[], dict[str, int]]] = []
 
     def watch(self, watcher: Watcher) -> None:
         """`watcher` hears every event of every request, with the client that owns it."""
         self._watchers.append(watcher)
+
+    def count(self, counter: Callable[[], dict[str, int]]) -> None:
+        """`counter` tells what a socket has dropped, by reason; `metrics` shows it."""
+        self._counters.append(counter)
+
+    def metrics(self) -> Metrics:
+        dropped = {reason: n for counter in self._counters for reason, n in counter().items()}
+        return msgspec.structs.replace(self.resident.metrics(), dropped=dropped)
 
     def submit(
         self, request: Request, inline: Audio | None, owner: object, listener: Listener, live: bool = False

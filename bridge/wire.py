@@ -24,7 +24,7 @@ from bridge import protocol
 from bridge.clock import SystemClock
 from bridge.curve import guard_client
 from bridge.protocol import Malformed, Ping, Pong
-from engine.errors import NoEngine
+from engine.errors import NoEngine, Refused
 from engine.types import Audio
 
 HEARTBEAT_S = 1.0
@@ -36,10 +36,12 @@ Replies = queue.SimpleQueue[Reply]
 
 
 class Wire:
-    """Sends messages and sorts replies by request id, or by type for those without one."""
+    """Sends messages and sorts replies by request id, or by tag for those without one."""
 
-    def __init__(self, endpoint: str, keys: Path | None = None) -> None:
+    def __init__(self, endpoint: str, keys: Path | None = None, silence_s: float = SILENCE_S) -> None:
+        """silence_s: how long nothing may come before those who wait are told. Raises NoEngine."""
         self.endpoint = endpoint
+        self._silence_s = silence_s
         self.malformed = 0
         self._clock = SystemClock()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -75,9 +77,13 @@ class Wire:
         return dealer
 
     def expect(self, key: str) -> Replies:
-        """A queue for the replies under a request id, or under a tag for those without one."""
+        """A queue for the replies under a request id, a tag for those without one, or "*" for the rest.
+
+        Raises Refused when somebody waits for them already.
+        """
         with self._lock:
-            assert key not in self._waiting, f"two waiters for {key!r}"
+            if key in self._waiting:
+                raise Refused(f"somebody waits for {key!r} already: choose another id")
             if not self._waiting:
                 self._heard_s = self._clock.now_s()
             replies: Replies = queue.SimpleQueue()
@@ -165,7 +171,7 @@ class Wire:
         if now - self._pinged_s > HEARTBEAT_S and len(self._outbox) < 8:
             self._pinged_s = now
             self._outbox.append(list(protocol.encode(Ping(token="heartbeat"))))
-        if now - self._heard_s > SILENCE_S:
+        if now - self._heard_s > self._silence_s:
             self._heard_s = now
             self._tell_all(no_engine(self.endpoint))
 

@@ -37,15 +37,14 @@ from bridge.protocol import (
     Subscribe,
 )
 from bridge.session import Session
-from engine.errors import BadRequest, Unavailable
+from bridge.sockets import bind, router
+from engine.errors import AttaccaError, BadRequest, Refused
 from engine.events import BarReady, Ended, Event
 from engine.types import Audio, Request
 
-HIGH_WATER_MESSAGES = 64
 MAX_STALL_S = 10.0
 MAX_BACKLOG_BYTES = 1 << 30
 RETRY_S = 0.01
-HEARTBEAT_MS = 2_000
 MAX_CLIENTS = 256
 MESSAGES_A_TURN = 64
 
@@ -80,11 +79,11 @@ class ZeroMQServer:
         self._clients: dict[bytes, Client] = {}
         self.dropped = 0
         self.lost_clients = 0
-        self._socket = _router(self._context)
+        self._socket = router(self._context)
         self._authenticator = None
         try:
             self._authenticator = guard_server(self._socket, endpoint, curve_keys)
-            self.endpoint = _bind(self._socket, endpoint)
+            self.endpoint = bind(self._socket, endpoint)
         except BaseException:
             self._close_sockets()
             raise
@@ -93,6 +92,7 @@ class ZeroMQServer:
         """Begin to serve."""
         self._session = session
         session.watch(self._watch)
+        session.count(lambda: {"zmq malformed": self.dropped, "zmq lost clients": self.lost_clients})
         self._loop.on_readable(self._socket, self._receive)
 
     def close(self) -> None:
@@ -154,7 +154,7 @@ class ZeroMQServer:
             case AskHealth():
                 self._send(client, session.resident.health())
             case AskMetrics():
-                self._send(client, session.resident.metrics())
+                self._send(client, session.metrics())
             case AskInfo():
                 self._send(client, _info(session))
             case Subscribe():
@@ -164,6 +164,9 @@ class ZeroMQServer:
 
     def _request(self, client: Client, request: Request, audio: Audio | None) -> None:
         assert self._session is not None
+        if request.id in client.requests:
+            self._fail(client, request.id, Refused(f"a request with the id {request.id!r} is still under way"))
+            return
         client.requests.add(request.id)
         accepted = self._session.submit(
             request, audio, client, lambda event: self._loop.call(lambda: self._event(client, event))
@@ -208,7 +211,7 @@ class ZeroMQServer:
         audio = np.ascontiguousarray(bar.audio, protocol.AUDIO_DTYPE)
         self._queue(client, [*protocol.encode(header), audio.data.cast("B")])
 
-    def _fail(self, client: Client, request_id: str, error: BadRequest) -> None:
+    def _fail(self, client: Client, request_id: str, error: AttaccaError) -> None:
         self._send(client, Failed(id=request_id, ending="refused", code=error.code, text=str(error)))
 
     def _send(self, client: Client, body: msgspec.Struct) -> None:
@@ -268,33 +271,6 @@ class ZeroMQServer:
         assert self._session is not None
         for request_id in list(client.requests):
             self._session.resident.cancel(request_id)
-
-
-def _router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    socket = context.socket(zmq.ROUTER)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    socket.setsockopt(zmq.MAXMSGSIZE, protocol.MAX_AUDIO_BYTES)
-    socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MESSAGES)
-    socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MESSAGES)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5 * HEARTBEAT_MS)
-    return socket
-
-
-def _bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
-    try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise Unavailable(
-                f"{endpoint} is in use, perhaps by another engine: stop that one, or choose another "
-                "with --zmq tcp://127.0.0.1:PORT"
-            ) from error
-        raise Unavailable(f"cannot serve at {endpoint}: {zmq.strerror(error.errno or 0)}") from error
-    bound = socket.getsockopt(zmq.LAST_ENDPOINT)
-    assert isinstance(bound, bytes)
-    return bound.rstrip(b"\0").decode()
 
 
 def _info(session: Session) -> Info:

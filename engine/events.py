@@ -78,7 +78,11 @@ class Quantiles(Struct, frozen=True):
 
 
 class Metrics(Struct, frozen=True):
-    """Counts since the start, and quantiles over the last 512 finished renders (seconds)."""
+    """Counts since the start, and quantiles over the last 512 finished renders (seconds).
+
+    longest_check_gap_ms: the longest time a render went without looking whether it is cancelled.
+    dropped: what the sockets threw away, by reason.
+    """
 
     submitted: int
     waiting: int
@@ -95,3 +99,4 @@ class Metrics(Struct, frozen=True):
     real_time_factor: Quantiles
     longest_check_gap_ms: float
     listener_errors: int
+    dropped: dict[str, int] = msgspec.field(default_factory=dict)

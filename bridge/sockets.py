@@ -1,0 +1,42 @@
+"""The ROUTER and its settings; what is said when it cannot be bound."""
+
+from __future__ import annotations
+
+import errno
+
+import zmq
+
+from bridge import protocol
+from engine.errors import Unavailable
+
+HIGH_WATER_MESSAGES = 64
+HEARTBEAT_MS = 2_000
+
+
+def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """A ROUTER that never lingers, names peers that are gone, and bounds what it takes."""
+    socket = context.socket(zmq.ROUTER)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    socket.setsockopt(zmq.MAXMSGSIZE, protocol.MAX_AUDIO_BYTES)
+    socket.setsockopt(zmq.SNDHWM, HIGH_WATER_MESSAGES)
+    socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MESSAGES)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5 * HEARTBEAT_MS)
+    return socket
+
+
+def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
+    """Bind, and return the endpoint with its real port. Raises Unavailable."""
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Unavailable(
+                f"{endpoint} is in use, perhaps by another engine: stop that one, or choose another "
+                "with --zmq tcp://127.0.0.1:PORT"
+            ) from error
+        raise Unavailable(f"cannot serve at {endpoint}: {zmq.strerror(error.errno or 0)}") from error
+    bound = socket.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(bound, bytes)
+    return bound.rstrip(b"\0").decode()
