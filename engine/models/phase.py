@@ -84,7 +84,8 @@ def low_frequencies(low_db: Array, advance: Array) -> Array:
     shift = np.clip(0.5 * (left - right) / curve, -0.5, 0.5)
     band = np.arange(1, F.LOW_BANDS - 1) + shift
     hertz = F.LOW_FIRST_HZ * 2.0 ** (band / F.LOW_BANDS_PER_OCTAVE)
-    peak = (middle >= left) & (middle > right) & (middle > F.FLOOR_DB + 10)
+    main_lobe = middle > np.maximum(_running_max(low_db, 14)[:, 1:-1] - 20.0, F.FLOOR_DB + 10)
+    peak = (middle >= left) & (middle > right) & main_lobe
     target = np.where(peak, hertz * (2 * math.pi * HOP / F.RATE_HZ), 1e3)[:, None, :]
     own = advance[:, :LOW_BINS, None]
     best = np.abs(target - own).argmin(axis=2)

@@ -21,15 +21,14 @@ WINDOW = 144
 
 
 def spans(new: int, context: int) -> list[tuple[int, int]]:
-    """Split latents -UNSURE ... new into (first, last) windows of about equal size.
+    """Split latents -UNSURE ... new into (first, last) windows of equal size, each with room for context.
 
-    The first window may also use the room that missing context leaves.
+    One window does where what context is missing leaves room enough.
     """
-    first_room = WINDOW - context
     total = new + UNSURE
-    if total <= first_room:
+    if total <= WINDOW - context:
         return [(-UNSURE, new)]
-    count = 1 + -(-(total - first_room) // (WINDOW - CONTEXT))
+    count = -(-total // (WINDOW - CONTEXT))
     edges = [-UNSURE + round(total * i / count) for i in range(count + 1)]
     return list(zip(edges[:-1], edges[1:], strict=True))
 
