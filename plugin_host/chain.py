@@ -82,7 +82,7 @@ def known_effects() -> dict[str, Any]:
     for name, cls in vars(board).items():
         if name.startswith("_") or name in NOT_EFFECTS | WHOLE_FILES_ONLY or not isinstance(cls, type):
             continue
-        if issubclass(cls, board.Plugin) and _signature(cls):
+        if issubclass(cls, board.Plugin) and _signature(cls) is not None:
             known[name] = cls
     return dict(sorted(known.items()))
 

@@ -42,6 +42,8 @@ class PlayReport(Struct, frozen=True, kw_only=True):
     peak_db: float
     scrubbed_samples: int
     """NaN, Inf or above +60 dBFS, silenced: in the source or made by an effect."""
+    limited_frames: int
+    """Frames that the limiter turned down by more than 0.01 dB."""
     clipped_samples: int
     rebuilt: tuple[str, ...]
     """Effects that went wrong and were built anew, once per time."""
@@ -188,6 +190,7 @@ class _Run:
             latency_frames=pipeline.latency_frames,
             peak_db=20 * float(np.log10(max(self._peak, 1e-10))),
             scrubbed_samples=self._source.scrubbed_samples + pipeline.scrubbed_samples,
+            limited_frames=pipeline.safety.limited_frames,
             clipped_samples=pipeline.safety.clipped_samples,
             rebuilt=tuple(stage.effect.label for stage in stages for _ in range(stage.rebuilds)),
             bypassed=tuple(stage.effect.label for stage in stages if stage.bypassed),

@@ -24,6 +24,7 @@ from plugin_host.stage import Planar, Stage, scrub
 
 CEILING_DB: Final = -1.0
 LIMITER_DB: Final = -1.5
+NOTICED: Final = 10 ** (-0.01 / 20)
 CEILING: Final = float(np.float32(10 ** (CEILING_DB / 20)))
 
 
@@ -39,6 +40,8 @@ class Safety:
         self._limiter = Stage(limiter, rate_hz, channels)
         self._scrubbed_in = 0
         self.clipped_samples = 0
+        self.limited_frames = 0
+        self._dry: Planar = np.zeros((channels, 0), np.float32)
 
     @property
     def latency_frames(self) -> int:
@@ -52,5 +55,13 @@ class Safety:
         """[channels, frames], scrubbed in place, to [channels, frames that are ready], nothing above -1 dBFS."""
         self._scrubbed_in += scrub(audio)
         out = self._limiter.process(audio)
+        self._compare(audio, out)
         self.clipped_samples += int(np.count_nonzero(np.abs(out) > CEILING))
         return np.clip(out, -CEILING, CEILING, out=out)
+
+    def _compare(self, audio: Planar, out: Planar) -> None:
+        """Count the frames that came out more than 0.01 dB softer than they went in."""
+        dry = np.concatenate([self._dry, audio], axis=1)
+        self._dry = dry[:, out.shape[1] :]
+        softer = np.abs(out) < np.abs(dry[:, : out.shape[1]]) * NOTICED
+        self.limited_frames += int(np.count_nonzero(softer.any(axis=0)))

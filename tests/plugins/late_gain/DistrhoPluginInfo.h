@@ -1,0 +1,12 @@
+#pragma once
+
+#define DISTRHO_PLUGIN_BRAND "Attacca tests"
+#define DISTRHO_PLUGIN_NAME "LateGain"
+#define DISTRHO_PLUGIN_URI "urn:attacca:tests:late-gain"
+#define DISTRHO_PLUGIN_BRAND_ID Atcc
+#define DISTRHO_PLUGIN_UNIQUE_ID LtGn
+#define DISTRHO_PLUGIN_HAS_UI 0
+#define DISTRHO_PLUGIN_IS_RT_SAFE 1
+#define DISTRHO_PLUGIN_NUM_INPUTS 2
+#define DISTRHO_PLUGIN_NUM_OUTPUTS 2
+#define DISTRHO_PLUGIN_WANT_LATENCY 1
