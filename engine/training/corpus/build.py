@@ -20,6 +20,8 @@ import click
 import numpy as np
 
 from engine.training.corpus.sample import SongJob, render_job
+from engine.training.corpus.soundfonts import find_soundfonts
+from engine.training.corpus.styletable import STYLE_NAMES
 
 EXCERPT_SECONDS = 46.0
 SPLITS = ("train", "valid", "test")
@@ -69,11 +71,9 @@ def build(
     `progress(done, total)` is called after each song. Returns songs, seconds, wall_seconds,
     failures (index -> message). Raises Unavailable when there is no SoundFont or synth.
     """
-    from engine.training.corpus.compose import style_names
-    from engine.training.corpus.soundfonts import find_soundfonts
 
     find_soundfonts()
-    wanted = jobs(out, hours, seed, styles or tuple(style_names()))
+    wanted = jobs(out, hours, seed, styles or STYLE_NAMES)
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
     missing = [job for job in wanted if not job.path.exists()]

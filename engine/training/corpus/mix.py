@@ -125,7 +125,7 @@ def _mix_group(
 
 
 def polyphony_db(part: Part) -> float:
-    """How much louder than one note the part's usual chord is: 10 log10 of mean sounding notes."""
+    """Half of how much louder than one note the part's usual chord is: 5 log10 of mean notes."""
     if part.group == "drums" or not part.notes:
         return 0.0
     edges = sorted({edge for n in part.notes for edge in (n.beat, n.beat + n.length)})
@@ -135,19 +135,21 @@ def polyphony_db(part: Part) -> float:
     sounding = np.searchsorted(starts, middles) - np.searchsorted(ends, middles)
     weight = np.diff(edges) * (sounding > 0)
     mean = float((weight * sounding).sum() / max(1e-9, weight.sum()))
-    return float(10.0 * np.log10(max(1.0, mean)))
+    return float(5.0 * np.log10(max(1.0, mean)))
 
 
 def _process(stem: Stem, part: Part, duck: Stem, rng: np.random.Generator) -> Stem:
     """Gain, drive, chorus, low-pass, duck and pan of one part [2, frames]."""
     gain_db = part.gain_db - polyphony_db(part) + float(rng.normal(0.0, 0.7))
+    if part.group == "drums" and gain_db < -5.0:  # soft drums must stay audible
+        gain_db = -5.0 + 0.3 * (gain_db + 5.0)
     pan = float(np.clip(part.pan + rng.normal(0.0, 0.03), -1.0, 1.0))
-    stem = stem * np.float32(from_db(gain_db))
+    stem = _narrowed(stem * np.float32(from_db(gain_db)))
     if part.drive_db > 0.0:
         stem = _driven(stem, part.drive_db)
     effects: list[Plugin] = []
     if part.chorus > 0.0:
-        effects.append(Chorus(rate_hz=0.8, depth=0.2, mix=min(0.5, part.chorus)))
+        stem = _chorused(stem, min(0.5, part.chorus))
     if part.lowpass_hz is not None:
         cutoff = float(np.clip(part.lowpass_hz, 60.0, 18_000.0))
         effects.append(LowpassFilter(cutoff))
@@ -159,12 +161,29 @@ def _process(stem: Stem, part: Part, duck: Stem, rng: np.random.Generator) -> St
     return _panned(stem, pan)
 
 
+def _narrowed(stem: Stem, widest_db: float = -6.0) -> Stem:
+    """Keep the side of an instrument at least 6 dB under its middle (some pianos have none)."""
+    middle, side = 0.5 * (stem[0] + stem[1]), 0.5 * (stem[0] - stem[1])
+    ratio = float(np.sqrt((side @ side + 1e-12) / (middle @ middle + 1e-9)))
+    if ratio <= from_db(widest_db):
+        return stem
+    side *= np.float32(from_db(widest_db) / ratio)
+    return np.stack([middle + side, middle - side])
+
+
 def _driven(stem: Stem, drive_db: float) -> Stem:
     """tanh saturation at the stem's own level (its 99.9 % point maps to the knee), peaks kept."""
     level = float(np.quantile(np.abs(stem[:, ::16]), 0.999)) + 1e-9
     drive = np.float32(from_db(drive_db) / level)
     shaped: Stem = np.tanh(stem * drive)
     return shaped * np.float32(level / np.tanh(from_db(drive_db)))
+
+
+def _chorused(stem: Stem, mix: float) -> Stem:
+    """A chorus with unequal rates and delays left and right, which makes mono sounds wide."""
+    left = Chorus(rate_hz=0.7, depth=0.2, centre_delay_ms=7.0, mix=mix)(stem[:1], RATE_HZ)
+    right = Chorus(rate_hz=0.9, depth=0.2, centre_delay_ms=9.5, mix=mix)(stem[1:], RATE_HZ)
+    return np.concatenate([left, right]).astype(np.float32)
 
 
 def _panned(stem: Stem, pan: float) -> Stem:
@@ -247,7 +266,7 @@ def _reverb(send: Stem, settings: MixSettings, predelay_s: float, rt60_s: float)
     delayed[:, shift:] = send[:, : send.shape[1] - shift]
     delayed = np.asarray(sosfilt(_SEND_HIGHPASS, delayed), np.float32)
     board = Reverb(room, damping, wet_level=1.0, dry_level=0.0, width=1.0)
-    return board(delayed, RATE_HZ) * np.float32(1.5)
+    return board(delayed, RATE_HZ) * np.float32(0.9)
 
 
 # --- bus ----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,10 @@ def render_job(job: SongJob) -> float:
 def choose_excerpt(song: Song, rng: np.random.Generator) -> tuple[int, int]:
     """(first_bar, bars) of 36 to 56 s of whole bars, if possible across a change of section."""
     bar_seconds = float(song.bar_beats * 60 / song.tempo)
-    fewest, most = (round(seconds / bar_seconds) for seconds in EXCERPT_RANGE_SECONDS)
-    bars = int(rng.integers(max(1, fewest), max(1, fewest, most) + 1))
-    if bars > 8:
+    fewest = max(1, ceil(EXCERPT_RANGE_SECONDS[0] / bar_seconds))
+    most = max(fewest, floor(EXCERPT_RANGE_SECONDS[1] / bar_seconds))
+    bars = int(rng.integers(fewest, most + 1))
+    if bars - bars % 2 >= fewest:
         bars -= bars % 2
     bars = min(bars, song.bars)
     starts = np.arange(song.bars - bars + 1)

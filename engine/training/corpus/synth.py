@@ -28,11 +28,12 @@ BLOCK = 64
 PRE_ROLL = 64 * BLOCK
 DRUM_BANK = 128
 REFERENCE_DB = -18.0
-"""K-weighted level of a calibrated note at velocity 100; a calibrated kick is 4 dB above."""
+"""K-weighted level of a calibrated note at velocity 100; a calibrated kick is 6 dB above."""
 BEND_RANGE_SEMITONES = 12
-_MAX_LAG = 576
+_MAX_LAG = 720
 _HIT_SECONDS = 3.0
-_VELOCITY_STEP = 8
+_VELOCITY_STEP = 16
+_HITS_KEPT = 1500
 _CHOKES = {42: 0, 44: 0, 46: 0, 80: 1, 81: 1}
 _SENT_CONTROLLERS = frozenset({1, 2, 11, 64, 65, 66, 67, 71, 74})
 _KICK_DB = {35: 0.0, 36: 0.0}
@@ -41,7 +42,7 @@ _DRUM_DB = _KICK_DB | {
     46: -10.0, 47: -3.0, 48: -3.0, 49: -7.0, 50: -3.0, 51: -11.0, 52: -8.0, 53: -10.0, 55: -8.0,
     57: -7.0, 59: -11.0,
 }  # fmt: skip
-_PERCUSSION_DB = -13.0
+_PERCUSSION_DB = -11.0
 
 
 def event_frame(beat: float, offset_ms: float, tempo: float) -> int:
@@ -79,7 +80,7 @@ def _burst_level_db(audio: Stem, window: int) -> float:
 class Synth:
     """One loaded fluidsynth. Not shared between threads; keep one per process and font.
 
-    What it renders depends on its arguments alone, to some -70 dB: voices are silenced and
+    What it renders depends on its arguments alone, to some -40 dB in a first note: voices are silenced and
     controllers reset before each use, but fluidsynth reuses the filters of its voices.
     """
 
@@ -163,7 +164,8 @@ class Synth:
         if found is None:
             note = self._note(0, program, 12 * octave, 100, 24_000, 24_000)
             level_db = _burst_level_db(note, 4800)
-            gain = from_db(min(24.0, max(-24.0, REFERENCE_DB - level_db)))
+            away_db = REFERENCE_DB - level_db if level_db > -70.0 else 0.0  # out of its range
+            gain = from_db(min(24.0, max(-24.0, away_db)))
             found = Calibration(min(_MAX_LAG, attack_frame(note)), gain)
             self._calibrations[program, octave] = found
         return found
@@ -205,21 +207,41 @@ class Synth:
         if found is None:
             note = self._note(DRUM_BANK, kit, key, 110, 14_400, 14_400)
             level_db = _burst_level_db(note, 1440)
-            wanted_db = REFERENCE_DB + 4.0 + _DRUM_DB.get(key, _PERCUSSION_DB)
+            wanted_db = REFERENCE_DB + 6.0 + _DRUM_DB.get(key, _PERCUSSION_DB)
             away_db = min(20.0, max(-20.0, wanted_db - level_db))
             found = from_db(away_db) if level_db > -100.0 else 0.0
             self._drum_gains[kit, key] = found
         return found
 
+    def _one_shot(self, kit: int, key: int, velocity: int) -> Stem:
+        """A drum note [2, frames], rendered until it is 60 dB below its peak or `_HIT_SECONDS` old."""
+        chunk = 150 * BLOCK
+        chunks = int(_HIT_SECONDS * RATE_HZ) // chunk
+        audio = np.zeros((2, chunks * chunk), np.float32)
+        self._select(DRUM_BANK, kit)
+        self._api.fluid_synth_noteon(self._synth, 0, key, velocity)
+        peak = 0.0
+        for index in range(chunks):
+            self._pull(audio, index * chunk, chunk)
+            now = float(np.abs(audio[:, index * chunk : (index + 1) * chunk]).max())
+            peak = max(peak, now)
+            if index == chunks // 2:
+                self._api.fluid_synth_noteoff(self._synth, 0, key)
+            if now < 1e-3 * peak:
+                return audio[:, : (index + 1) * chunk]
+        return audio
+
     def hit(self, kit: int, key: int, velocity: int) -> Hit:
-        """The one-shot of a drum key at a velocity (velocities share samples in steps of 8)."""
+        """The one-shot of a drum key at a velocity (velocities share samples in steps of 16)."""
         layer = min(127, -(-velocity // _VELOCITY_STEP) * _VELOCITY_STEP)
-        found = self._hits.get((kit, key, layer))
+        found = self._hits.pop((kit, key, layer), None)
         if found is None:
-            total = int(_HIT_SECONDS * RATE_HZ)
-            audio = self._note(DRUM_BANK, kit, key, layer, total // 2, total)
-            found = Hit(_trimmed(audio * np.float32(self._drum_gain(kit, key))), attack_frame(audio))
-            self._hits[kit, key, layer] = found
+            gain = np.float32(self._drum_gain(kit, key))
+            audio = self._one_shot(kit, key, layer)
+            found = Hit(_trimmed(audio * gain), attack_frame(audio))
+            if len(self._hits) >= _HITS_KEPT:
+                del self._hits[next(iter(self._hits))]
+        self._hits[kit, key, layer] = found  # the last used stands last
         scale = np.float32((velocity / layer) ** 2)
         return Hit(found.audio * scale, found.onset)
 
@@ -238,9 +260,9 @@ class Synth:
 
 
 def _trimmed(audio: Stem) -> Stem:
-    """Without what lies 66 dB below the peak at the end; the cut is faded over 10 ms."""
+    """Without what lies 60 dB below the peak at the end; the cut is faded over 10 ms."""
     level = np.abs(audio).max(axis=0)
-    heard = np.flatnonzero(level > level.max() * 5e-4)
+    heard = np.flatnonzero(level > level.max() * 1e-3)
     return _faded(audio, int(heard[-1]) + 480) if len(heard) else audio[:, :1]
 
 
