@@ -181,7 +181,8 @@ def _sentence(w: _Words) -> str:
 
 def _full(w: _Words) -> str:
     first = f"{_article(w.one('mood'))} {w.one('genre')} {w.pick('piece', 'track', 'instrumental')} in {w.one('meter')} at {w.tags['tempo'][-1]}"
-    second = f"{w.one('production')}, {_join(w.some('instruments' if 'instruments' in w.tags else 'production', 4))}"
+    heard = [w.one("production"), *w.some("instruments" if "instruments" in w.tags else "production", 4)]
+    second = _join(list(dict.fromkeys(heard)))
     third = w.pick(f" It feels {_join(list(dict.fromkeys(w.some('mood', 2))))}.", f" {w.one('era').capitalize()} sound, {w.one('mode')}.", "")
     return f"{first}. {second[:1].upper() + second[1:]}.{third}"
 

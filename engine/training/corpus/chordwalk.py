@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from engine.training.corpus.song import ChordSpan, Section
@@ -16,6 +16,18 @@ def bar_groups(bar_beats: Fraction, steps: int) -> tuple[int, ...]:
     if steps == 12 and bar_beats == 6:
         return (3, 3, 3, 3)
     return _GROUPS.get(steps, (4,) * (steps // 4) + ((steps % 4,) if steps % 4 else ()))
+
+
+def groups_of(
+    meters: Iterable[tuple[tuple[int, int], float]], bar_beats: Fraction, steps: int, given: Sequence[int] | None
+) -> tuple[int, ...]:
+    """The groups given; else 6/8 where bars of 12 steps can be nothing else in the style; else the default."""
+    if given:
+        return tuple(given)
+    twelves = {meter for meter, _ in meters if 16 * meter[0] == 12 * meter[1]}
+    if steps == 12 and bar_beats == 3 and twelves == {(6, 8)}:
+        return (6, 6)
+    return bar_groups(bar_beats, steps)
 
 
 class ChordWalk:

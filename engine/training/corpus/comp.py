@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
-from engine.training.corpus.chordwalk import ChordWalk, bar_groups
+from engine.training.corpus.chordwalk import ChordWalk, groups_of
 from engine.training.corpus.comptable import ANY_METER, COMPS, FIGURES
 from engine.training.corpus.song import ChordSpan, NoteEvent, Section
 from engine.training.corpus.stylekeys import section_family, style_key
@@ -108,7 +108,8 @@ def compose_comp(
     bar_beats in quarters; intensity 1-5 for every bar; groups: felt beats of a bar in steps (default by
     the bar's length; give (6, 6) for 6/8). On the straight grid; offset_ms only where a chord is rolled.
     """
-    walk = ChordWalk(chords, sections, bar_beats, steps_per_bar, tuple(groups or bar_groups(bar_beats, steps_per_bar)))
+    beats = groups_of(style.meters, bar_beats, steps_per_bar, groups)
+    walk = ChordWalk(chords, sections, bar_beats, steps_per_bar, beats)
     if role == "pad":
         return _pad(style, walk, intensity, rng)
     if role == "arp":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.training.corpus.chordwalk import ChordWalk, bar_groups
+from engine.training.corpus.chordwalk import ChordWalk, groups_of
 from engine.training.corpus.ladder import Ladder
 from engine.training.corpus.song import ChordSpan, NoteEvent, Section
 from engine.training.corpus.stylekeys import style_key
@@ -17,6 +17,8 @@ from engine.training.corpus.voicing import guide_tones
 if TYPE_CHECKING:
     from engine.training.corpus.styletable import Style
 
+_DOUBLED = frozenset({"folk", "afro", "indie", "synthwave", "soul", "rock", "reggae", "balkan", "funk"})
+_SUSTAINED = frozenset({"cinematic", "piano", "indie", "soul", "folk", "downtempo", "ambient", "synthwave", "bossa"})
 _LOW, _HIGH = 52, 79
 _MAX_NOTES = (0, 2, 3, 4, 5)  # an answer's notes, by intensity
 
@@ -38,19 +40,59 @@ def compose_counter(
 
     Arguments as compose_melody; `lead` is its result. Monophonic, in time order.
     """
-    walk = ChordWalk(chords, sections, bar_beats, steps_per_bar, tuple(groups or bar_groups(bar_beats, steps_per_bar)))
+    beats = groups_of(style.meters, bar_beats, steps_per_bar, groups)
+    walk = ChordWalk(chords, sections, bar_beats, steps_per_bar, beats)
     ladder = Ladder(key_root, mode, (_LOW, _HIGH), style_key(style.name))
     notes: list[NoteEvent] = []
     centre = float(np.clip(np.mean([n.pitch for n in lead]) - 5 if lead else 66, 58, 73))
+    key = style_key(style.name)
     for section in sections:
-        end = walk.section_end(section)
-        inside = [n for n in lead if walk.beat(section.first_bar) - 1e-9 <= n.beat < end]
-        for begin, stop in _gaps(inside, walk.beat(section.first_bar), end, walk):
-            level = intensity[min(int((begin + 1e-6) / float(bar_beats)), len(intensity) - 1)]
-            if stop - begin > 2 * float(bar_beats) and rng.random() < 0.6:
-                notes += _long_tones(begin, stop, level, ladder, walk, centre, rng)
-            elif level >= 2 and rng.random() < 0.8:
-                notes += _answer(begin, stop, level, inside, ladder, walk, centre, rng)
+        begin, end = walk.beat(section.first_bar), walk.section_end(section)
+        inside = [n for n in lead if begin - 1e-9 <= n.beat < end]
+        level = sorted(intensity[section.first_bar : section.first_bar + section.bars] or [3])[section.bars // 2 - 1]
+        draw = rng.random()
+        if key in _DOUBLED and level >= 4 and draw < 0.45:
+            notes += _second_voice(inside, level, ladder, walk, rng)
+        elif key in _SUSTAINED and draw > 0.55:
+            notes += _long_tones(begin, end, level, ladder, walk, centre, rng)
+        else:
+            notes += _answers(inside, begin, end, intensity, ladder, walk, centre, rng)
+    return notes
+
+
+def _answers(
+    lead: list[NoteEvent],
+    begin: float,
+    end: float,
+    intensity: list[int],
+    ladder: Ladder,
+    walk: ChordWalk,
+    centre: float,
+    rng: np.random.Generator,
+) -> list[NoteEvent]:
+    """One section's answers, each in a rest of the lead."""
+    notes: list[NoteEvent] = []
+    for start, stop in _gaps(lead, begin, end, walk):
+        level = intensity[min(int((start + 1e-6) / float(walk.bar_beats)), len(intensity) - 1)]
+        if stop - start > 2 * float(walk.bar_beats) and rng.random() < 0.6:
+            notes += _long_tones(start, stop, level, ladder, walk, centre, rng)
+        elif level >= 2 and rng.random() < 0.8:
+            notes += _answer(start, stop, level, lead, ladder, walk, centre, rng)
+    return notes
+
+
+def _second_voice(
+    lead: list[NoteEvent], level: int, ladder: Ladder, walk: ChordWalk, rng: np.random.Generator
+) -> list[NoteEvent]:
+    """The lead's own rhythm a third (or what the chord allows near it) below."""
+    notes: list[NoteEvent] = []
+    previous: int | None = None
+    for note in lead:
+        firm = note.length >= 2 * walk.step
+        pitch = ladder.place(ladder.nearest(note.pitch) - 2, walk.at(note.beat), previous, 0, firm, note.length)
+        if pitch < note.pitch:
+            notes.append(NoteEvent(note.beat, note.length, pitch, max(20, note.velocity - 10)))
+            previous = pitch
     return notes
 
 

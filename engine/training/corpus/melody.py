@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from engine.training.corpus.chordwalk import ChordWalk, bar_groups
+from engine.training.corpus.chordwalk import ChordWalk, groups_of
 from engine.training.corpus.counter import compose_counter
 from engine.training.corpus.ladder import Ladder
 from engine.training.corpus.motif import SCHEMES, Cell, Motif, MotifNote, cells_for, make_motif, reshaped, varied
@@ -74,7 +74,8 @@ def compose_melody(
     bar_beats in quarters, key_root 0-11, mode a key of SCALES, intensity 1-5 for every bar, groups: felt
     beats in steps (give (6, 6) for 6/8). A section family that returns brings its motifs back.
     """
-    walk = ChordWalk(chords, sections, bar_beats, steps_per_bar, tuple(groups or bar_groups(bar_beats, steps_per_bar)))
+    beats = groups_of(style.meters, bar_beats, steps_per_bar, groups)
+    walk = ChordWalk(chords, sections, bar_beats, steps_per_bar, beats)
     key = style_key(style.name)
     ladder = Ladder(key_root, mode, style.melody_range, key)
     cells = cells_for(style.melody_cells, steps_per_bar, walk.groups)
@@ -114,7 +115,7 @@ def _resting_bars(context: _Context, cells: Sequence[Cell], rng: np.random.Gener
     count = int(min(3, wanted + rng.random()))
     if count == 2:
         return frozenset({2, 3}) if rng.random() < 0.6 else frozenset({1, 3})
-    return {0: frozenset(), 1: frozenset({3 if rng.random() < 0.7 else 1}), 3: frozenset({1, 2, 3})}[count]  # type: ignore[return-value]
+    return {0: frozenset(), 1: frozenset({3 if rng.random() < 0.7 else 1}), 3: frozenset({1, 2, 3})}[count]
 
 
 def _sing(context: _Context, section: Section, material: _Material, last: int | None) -> list[NoteEvent]:
