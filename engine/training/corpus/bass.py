@@ -19,7 +19,7 @@ from engine.training.corpus.styletable import BassNote, BassPattern, Style
 
 LITERAL = {"loop": 0.85, "song": 0.55, "through": 0.3, "jazz": 0.02}
 _LIVE = frozenset({9, 10, 11, 12, 13, 14, 17, 19, 21, 22, 5, 6})
-_SEMITONES = {"b2": 1, "2": 2, "4": 5, "#4": 6, "b6": 8, "6": 9}
+_SEMITONES = {"b2": 1, "2": 2, "4": 5, "b6": 8, "6": 9}
 
 
 class ChordLine:
@@ -62,8 +62,11 @@ class _Line:
         return pitch
 
 
-def interval(degree: str, chord: ChordSpan) -> int:
-    """Semitones above the root of a table's degree, fitted to the chord (its own 3rd, 5th and 7th)."""
+def interval(degree: str, chord: ChordSpan, scale: frozenset[int] = frozenset(range(12))) -> int:
+    """Semitones above the root of a table's degree, fitted to the chord (its own 3rd, 5th and 7th).
+
+    Other degrees take the nearest tone of `scale` (pitch classes); the chromatic #4 passes as it is.
+    """
     tones = {(p - chord.root) % 12 for p in chord.pitch_classes}
     third = 3 if 3 in tones and 4 not in tones else 4 if 4 in tones else 5 if 5 in tones else 2 if 2 in tones else 7
     fifth = 7 if 7 in tones else 6 if 6 in tones else 8 if 8 in tones else 7
@@ -85,8 +88,13 @@ def interval(degree: str, chord: ChordSpan) -> int:
             return seventh if seventh is not None else fifth
         case "9":
             return 14
+        case "#4":
+            return 6
         case _:
-            return _SEMITONES[degree]
+            inside = scale | {p % 12 for p in chord.pitch_classes}
+            wanted = _SEMITONES[degree]
+            near = [wanted + d for d in (0, -1, 1) if (chord.root + wanted + d) % 12 in inside]
+            return near[0] if near else fifth
 
 
 def _approach(degree: str, target: int, here: int, line: _Line) -> int:
@@ -273,7 +281,7 @@ def _pitch(note: BassNote, beat: float, chord: ChordSpan, notes: list[NoteEvent]
         return line.fold(_approach(note.degree, line.root(line.chords.after(beat)), here, line))
     if note.degree == "1" or note.degree == "x":
         return line.root(chord)
-    step = interval(note.degree, chord)
+    step = interval(note.degree, chord, line.scale)
     if note.degree == "8":
         return line.fold(line.root(chord) + 12)
     root = line.low + (chord.root - line.low) % 12

@@ -37,8 +37,8 @@ def style_names() -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class _Sketch:
-    """A song while it is written. rng is split by purpose, so that parts do not disturb each other."""
+class Sketch:
+    """A song without notes yet. Chance is split by purpose, so that parts do not disturb each other."""
 
     style: Style
     seed: int
@@ -53,26 +53,32 @@ class _Sketch:
     mode: str
 
     def rng(self, purpose: int) -> np.random.Generator:
+        """The generator of one purpose: its own stream for every song and style."""
         return np.random.default_rng([self.seed, self.style.number, 101 + purpose])
 
     @property
     def bar_beats(self) -> Fraction:
+        """Length of a bar in quarters."""
         return bar_beats_of(self.meter)
 
     @property
     def steps(self) -> int:
+        """Grid steps in a bar."""
         return steps_per_bar(self.meter)
 
     @property
     def sections(self) -> list[Section]:
+        """The form without who plays."""
         return [p.section for p in self.plan]
 
     @property
     def intensity(self) -> list[int]:
+        """Intensity 1-5 of every bar."""
         return [i for p in self.plan for i in p.intensity]
 
     @property
     def beats(self) -> list[int]:
+        """Steps of the bar where felt beats start."""
         return beats_in_steps(self.beat_groups, self.bar_beats, self.steps)
 
 
@@ -80,8 +86,7 @@ def compose(seed: int, style: str | None = None) -> Song:
     """The song of a seed; style None draws one. KeyError for an unknown style."""
     rng = np.random.default_rng([seed, 0])
     name = STYLE_NAMES[int(rng.integers(len(STYLE_NAMES)))] if style is None else style
-    table = load_styles()[name]
-    sketch = _sketch(seed, table, np.random.default_rng([seed, table.number]))
+    sketch = sketch_song(seed, load_styles()[name])
     programs = _programs(sketch.style, sketch.rng(1))
     lines, drums = _write(sketch)
     parts, melody = _play(sketch, lines, drums, programs)
@@ -96,8 +101,9 @@ def compose(seed: int, style: str | None = None) -> Song:
     )  # fmt: skip
 
 
-def _sketch(seed: int, style: Style, rng: np.random.Generator) -> _Sketch:
-    """Tempo, meter, key, form, swing, chords."""
+def sketch_song(seed: int, style: Style) -> Sketch:
+    """Tempo, meter, key, form, swing, chords of the song of a seed: everything but its notes."""
+    rng = np.random.default_rng([seed, style.number])
     meter, grouping, groups = draw_meter(style, rng)
     tempo = _tempo(style, meter, rng)
     key_root = int(rng.integers(12))
@@ -108,7 +114,7 @@ def _sketch(seed: int, style: Style, rng: np.random.Generator) -> _Sketch:
         style, key_root, hint, [p.section for p in plan], bar_beats_of(meter), rng
     )
     swing = _swing(style, float(tempo), rng)
-    return _Sketch(style, seed, tempo, meter, grouping, groups, key_root, plan, swing, chords, mode)
+    return Sketch(style, seed, tempo, meter, grouping, groups, key_root, plan, swing, chords, mode)
 
 
 def _tempo(style: Style, meter: tuple[int, int], rng: np.random.Generator) -> Fraction:
@@ -139,7 +145,7 @@ def _programs(style: Style, rng: np.random.Generator) -> dict[str, int]:
     return chosen
 
 
-def _write(sketch: _Sketch) -> tuple[dict[str, list[NoteEvent]], DrumTrack]:
+def _write(sketch: Sketch) -> tuple[dict[str, list[NoteEvent]], DrumTrack]:
     """All pitched lines on the straight grid, and the drums."""
     style, beats = sketch.style, sketch.beats
     grooves = fitting_grooves(style, sketch.meter, sketch.steps, sketch.grouping)
@@ -173,7 +179,7 @@ def _write(sketch: _Sketch) -> tuple[dict[str, list[NoteEvent]], DrumTrack]:
     return ending.finish(lines, drums, sketch.plan, sketch.bar_beats, sketch.steps, sketch.rng(7)), drums
 
 
-def _entries(sketch: _Sketch, rng: np.random.Generator) -> dict[str, list[tuple[int, int]]]:
+def _entries(sketch: Sketch, rng: np.random.Generator) -> dict[str, list[tuple[int, int]]]:
     """The bars (first, end) where each role plays; some enter four or eight bars into a section."""
     spans: dict[str, list[tuple[int, int]]] = {}
     for index, planned in enumerate(sketch.plan):
@@ -186,7 +192,7 @@ def _entries(sketch: _Sketch, rng: np.random.Generator) -> dict[str, list[tuple[
     return spans
 
 
-def _only(notes: list[NoteEvent], spans: list[tuple[int, int]], sketch: _Sketch) -> list[NoteEvent]:
+def _only(notes: list[NoteEvent], spans: list[tuple[int, int]], sketch: Sketch) -> list[NoteEvent]:
     """The notes that start in the spans, cut at their ends."""
     bar = float(sketch.bar_beats)
     out: list[NoteEvent] = []
@@ -199,7 +205,7 @@ def _only(notes: list[NoteEvent], spans: list[tuple[int, int]], sketch: _Sketch)
 
 
 def _play(
-    sketch: _Sketch, lines: dict[str, list[NoteEvent]], drums: DrumTrack, programs: dict[str, int]
+    sketch: Sketch, lines: dict[str, list[NoteEvent]], drums: DrumTrack, programs: dict[str, int]
 ) -> tuple[list[Part], list[NoteEvent]]:
     """Humanise every line and set up its part; the lead comes back as it sounds."""
     style, rng = sketch.style, sketch.rng(8)
@@ -223,9 +229,10 @@ def _play(
         played[role] = humanise(
             notes, role, feel, rng, mean_ms=mean, program=programs[role], level_share=share
         )
+        if role == "bass":
+            played[role] = bass_after_kick(played[role], kicks)
         if role in ("bass", "lead", "counter"):
             played[role] = monophonic(played[role], float(sketch.tempo))
-    played["bass"] = bass_after_kick(played.get("bass", []), kicks)
     parts = [
         desk.set_up(Part(role, GROUPS[role], programs.get(role, drum_kit), notes), rng)
         for role, notes in played.items()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.training.corpus.song import Section
 from engine.training.corpus.styletable import ROLES, SectionPlan, Style
@@ -18,6 +19,7 @@ from engine.training.corpus.styletable import ROLES, SectionPlan, Style
 ALL_PARTS = ("drums", *ROLES)
 _MARKS = ("build", "hit", "rit")
 _FEWEST_BARS = 16
+_ASIDES = frozenset({"Bk", "Br", "Inst", "Dub", "Gap", "Pre"})
 
 # The chance that a song has this part at all, unless the style says otherwise.
 _PRESENCE = {"comp2": 0.75, "pad": 0.75, "counter": 0.5, "arp": 0.3}
@@ -112,13 +114,29 @@ def _with_arp(playing: set[str], plan: SectionPlan) -> set[str]:
 def _drop(
     rows: list[tuple[SectionPlan, frozenset[str]]], target: int, rng: np.random.Generator
 ) -> list[tuple[SectionPlan, frozenset[str]]]:
-    """Drop inner sections until an average of 8 bars each fits; the loudest one stays."""
+    """Drop inner sections until an average of 6 or 7 bars each fits; the loudest one stays."""
     rows = list(rows)
-    while len(rows) > 3 and 7 * len(rows) > target:
-        loudest = max(range(len(rows)), key=lambda i: rows[i][0].level_db)
-        inner = [i for i in range(1, len(rows) - 1) if i != loudest]
-        del rows[int(rng.choice(inner))]
+    while len(rows) > 3 and 6.5 * len(rows) > target:
+        weights = _dispensable([plan for plan, _ in rows])
+        del rows[int(rng.choice(len(rows), p=weights))]
     return rows
+
+
+def _dispensable(plans: list[SectionPlan]) -> NDArray[np.float64]:
+    """Probabilities of leaving each section out: rather one that comes again, never first, last, loudest."""
+    names = [plan.name for plan in plans]
+    loudest = max(range(len(plans)), key=lambda i: plans[i].level_db)
+    weights = np.zeros(len(plans))
+    for i in range(1, len(plans) - 1):
+        if i == loudest:
+            continue
+        weights[i] = 3.0 if names.count(names[i]) > 1 else 2.0 if names[i] in _ASIDES else 1.0
+        if names[i - 1] == names[i + 1]:
+            weights[i] *= 0.15  # the neighbours would run into each other
+        if names[i] == "Bd" and plans[i + 1].level_db > -1.5:
+            weights[i] *= 0.4
+    share: NDArray[np.float64] = weights / weights.sum()
+    return share
 
 
 def _draw_bars(plan: SectionPlan, rng: np.random.Generator) -> int:
