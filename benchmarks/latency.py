@@ -26,7 +26,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.rtf import RESULTS
-from bridge.client import Engine, Tempo, generate_request
+from bridge.client import Engine, generate_request
 from bridge.commands import measure
 from bridge.commands.bundles import bundle_path
 from bridge.demo import LOOP
@@ -34,7 +34,7 @@ from bridge.demo_engine import engine_process
 from engine.errors import Cancelled
 from engine.types import Audio
 
-TEMPO: Tempo = 120
+TEMPO = 120
 CONTEXT_SECONDS = 4
 IDLE_SECONDS = 5.0
 

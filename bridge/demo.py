@@ -120,32 +120,25 @@ def by_zeromq(client: Client, name: str, seed: int) -> tuple[Sound, Audio]:
     return sound, joined.astype(np.float32)
 
 
-def by_melody(engine: Engine, peer: OscClient, name: str, seed: int) -> tuple[Sound, str]:
-    """A melody played into the engine, then a generate that follows it. Also says which way it went."""
-    port = engine.ready.get("midi")
-    way = f"MIDI port {port}" if port and play_midi(port) else "OSC /attacca/melody"
-    if way.startswith("OSC"):
-        flat = [value for pitch, beat, length in melody_notes() for value in (pitch, float(beat), float(length), 100)]
-        peer.send("/attacca/melody", *flat)
-    return by_osc(peer, name, MELODY_PROMPT, seed), way
+def by_melody(engine: Engine, peer: OscClient, name: str, seed: int) -> Sound:
+    """A melody played live into the engine's MIDI port, then a generate that follows it."""
+    play_midi(str(engine.ready["midi"]))
+    return by_osc(peer, name, MELODY_PROMPT, seed)
 
 
-def play_midi(port: str) -> bool:
-    """Plays the melody in time into a MIDI port; False where there is no MIDI system to do it with."""
-    import mido
+def play_midi(port: str) -> None:
+    """Plays the melody in time into `socket:HOST:PORT`, mido's own port over TCP, which every machine has."""
+    import mido.sockets
 
-    try:
-        output = mido.open_output(port)
-    except Exception:
-        return False
+    _, host, number = port.split(":")
     events = [(beat, "note_on", pitch) for pitch, beat, _ in melody_notes()]
     events += [(beat + 0.95 * length, "note_off", pitch) for pitch, beat, length in melody_notes()]
     begin = time.monotonic()
-    with output:
+    with mido.sockets.connect(host, int(number)) as output:
         for beat, kind, pitch in sorted(events):
             time.sleep(max(0.0, begin + beat * 60 / TEMPO - time.monotonic()))
             output.send(mido.Message(kind, note=pitch, velocity=100))
-    return True
+        time.sleep(0.2)
 
 
 def save(out: Path, name: str, sound: Sound, title: str) -> None:
@@ -172,8 +165,8 @@ def three_requests(engine: Engine, out: Path) -> list[Row]:
         second, joined = by_zeromq(client, "demo-2", seed=2)
         save(out, "2-continued", second, f"the {BARS} bars after {LOOP.name}")
         save_joined(out, joined, second.rate)
-        third, way = by_melody(engine, peer, "demo-3", seed=3)
-        say(f"3  melody by {way}, under '{MELODY_PROMPT}'")
+        say(f"3  MIDI: a melody played into {engine.ready['midi']}, under '{MELODY_PROMPT}'")
+        third = by_melody(engine, peer, "demo-3", seed=3)
         save(out, "3-melody", third, f"{MELODY_PROMPT}, along a melody")
     return [row("1 prompt, OSC", first), row("2 continued loop, ZeroMQ", second), row("3 MIDI melody, OSC", third)]
 
@@ -186,7 +179,7 @@ def run(out: Path, bundle: Path | None) -> list[Row]:
         raise Unavailable(f"--out: the folder {out} cannot be made: {error.strerror}.") from error
     options = ["--fake"] if bundle is None else ["--bundle", str(bundle)]
     say("starting the engine (load, self-check, warm-up)")
-    with engine_process(*options) as engine:
+    with engine_process(*options, "--midi-in", "socket:127.0.0.1:0") as engine:
         say(f"ready after {engine.start_seconds:.1f} s: bundle {engine.ready['bundle']}, {engine.zmq}")
         rows = three_requests(engine, out)
     table = as_markdown(rows)

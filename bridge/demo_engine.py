@@ -40,7 +40,7 @@ def engine_process(*options: str) -> Iterator[Engine]:
             process = subprocess.Popen(command, stdout=sink, stderr=sink)
         try:
             ready = wait_ready(process, ready_file, log)
-            yield Engine(ready["zmq"], ready.get("osc") or "", ready, time.monotonic() - begin)
+            yield Engine(ready["zmq"], ready["osc"], ready, time.monotonic() - begin)
         finally:
             stop(process)
 

@@ -33,7 +33,8 @@ def test_a_click_stands_in_its_column() -> None:
 def test_bar_lines_are_drawn_where_they_belong(tmp_path: Path) -> None:
     silence = np.zeros((80_000, 1), np.float32)
     pictures.save_spectrogram(tmp_path / "x.png", silence, 8000, [0, 20_000, 60_000], "bars")
-    pixels = np.asarray(Image.open(tmp_path / "x.png").convert("RGB"))
+    with Image.open(tmp_path / "x.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
     row = pixels[pictures.TITLE + pictures.HEIGHT // 2, pictures.MARGIN :]
     lines = np.flatnonzero((row == pictures.LINE).all(axis=1)).tolist()
     assert lines == [0, pictures.WIDTH // 4, 3 * pictures.WIDTH // 4]

@@ -25,7 +25,9 @@ path = click.Path(path_type=Path)
 @click.option("--render-dir", type=path, help="Where renders for OSC go; default: a folder of the engine's own.")
 @click.option("--osc-allow", multiple=True, metavar="ADDRESS", help="An address beyond loopback that may send OSC.")
 @click.option("--curve-keys", type=path, help="A folder of CURVE keys: needed beyond loopback.")
-@click.option("--midi-in", metavar="PORT", help='Live notes become the melody of the next request; "virtual": our own.')
+@click.option(
+    "--midi-in", metavar="PORT", help="Live notes become the next melody: a port, virtual:NAME or socket:HOST:PORT."
+)
 @click.option("--fake-seconds-per-bar", type=Real(0, 60), default=0.0, hidden=True)
 def serve(bundle: Path | None, fake: bool, osc_allow: tuple[str, ...], **options: Any) -> None:
     """Runs the engine: loads, warms up, says "ready {json}", then takes requests until it is stopped."""
