@@ -193,15 +193,28 @@ def _entries(sketch: Sketch, rng: np.random.Generator) -> dict[str, list[tuple[i
 
 
 def _only(notes: list[NoteEvent], spans: list[tuple[int, int]], sketch: Sketch) -> list[NoteEvent]:
-    """The notes that start in the spans, cut at their ends."""
+    """What sounds of the notes in the spans; a long note that an entry finds sounding starts there."""
     bar = float(sketch.bar_beats)
     out: list[NoteEvent] = []
-    for first, end in spans:
-        ends = end * bar
+    for first, end in _merged(spans):
+        starts, ends = first * bar, end * bar
         for note in notes:
-            if first * bar - 1e-6 <= note.beat < ends - 1e-6:
+            if note.beat < starts - 1e-6 and note.beat + note.length > starts + bar - 1e-6:
+                note = replace(note, beat=starts, length=note.beat + note.length - starts)
+            if starts - 1e-6 <= note.beat < ends - 1e-6:
                 out.append(replace(note, length=min(note.length, ends - note.beat)))
     return sorted(out, key=lambda n: (n.beat, n.pitch))
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans that touch become one."""
+    out: list[tuple[int, int]] = []
+    for first, end in spans:
+        if out and out[-1][1] == first:
+            out[-1] = (out[-1][0], end)
+        else:
+            out.append((first, end))
+    return out
 
 
 def _play(
