@@ -186,7 +186,8 @@ def _entries(sketch: Sketch, rng: np.random.Generator) -> dict[str, list[tuple[i
         first, bars = planned.section.first_bar, planned.section.bars
         before = sketch.plan[index - 1].parts if index else frozenset()
         for role in sorted(planned.parts):
-            late = role in _LATE and role not in before and bars >= 8 and rng.random() < 0.4
+            enters = index > 0 and role not in before
+            late = role in _LATE and enters and bars >= 8 and rng.random() < 0.4
             start = first + (4 if bars < 16 or rng.random() < 0.5 else 8) * late
             spans.setdefault(role, []).append((start, first + bars))
     return spans
