@@ -203,6 +203,22 @@ def test_mistakes_about_what_is_continued(tmp_path: Path, words: tuple[str, ...]
     assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
 
 
+@pytest.mark.parametrize(
+    ("content", "says"), [("empty", "empty"), ("nan", "NaN"), ("junk", "read"), ("no", "not there")]
+)
+def test_audio_that_cannot_be_continued(engine: Engine, tmp_path: Path, content: str, says: str) -> None:
+    source = tmp_path / "in.wav"
+    if content == "junk":
+        source.write_bytes(b"RIFF no audio" * 50)
+    elif content != "no":
+        sound = np.full((48_000, 2), np.nan) if content == "nan" else np.zeros((0, 2))
+        soundfile.write(source, sound, 48_000, subtype="FLOAT")
+    ran = Ran("continue", source, "--bars", "1", "--tempo", "120", "-o", tmp_path / "new.wav", zmq=engine.zmq)
+    assert ran.code == 2 and ran.out == "" and "Traceback" not in ran.err
+    assert says in ran.err.splitlines()[-1]
+    assert not (tmp_path / "new.wav").exists()
+
+
 def test_doctor_says_what_to_do_about_each_failure() -> None:
     ran = Ran("doctor", "--json", ATTACCA_BUNDLE="/no/such/bundle")
     assert ran.code == 1

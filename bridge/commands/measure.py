@@ -31,7 +31,8 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{self.bars} bars ({self.bars * SECONDS_PER_BAR} s), {self.steps} steps"
+        bars, steps = ("bar", "bars")[self.bars > 1], ("step", "steps")[self.steps > 1]
+        return f"{self.bars} {bars} ({self.bars * SECONDS_PER_BAR} s), {self.steps} {steps}"
 
 
 class Figures(NamedTuple):
