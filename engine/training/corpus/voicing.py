@@ -46,7 +46,7 @@ def shape_pitch_classes(chord: ChordSpan, shape: str) -> tuple[int, ...]:
     elif shape == "pw":
         notes = [m["root"], m.get("fifth", m["root"])]
     elif shape == "sh":
-        notes = [m[n] for n in ("third", "seventh", "fifth") if n in m][:2]
+        notes = [m[n] for n in ("third", "seventh", "fifth", "root") if n in m][:2]
     elif shape == "cl":
         notes = [m[n] for n in ("third", "root", "colour", "fifth") if n in m][:4]
     elif shape in ("rA", "rB"):
@@ -100,9 +100,14 @@ def voice_chord(
 ) -> tuple[int, ...]:
     """Rising MIDI pitches of a chord in a shape between low and high, close to `previous` when given.
 
+    Power chords (pw) stand on their root, the lowest at or above `low`, and may pass `high`.
+
     `voices` asks for so many notes (doublings of the first two members); default as the shape has.
     """
     pitch_classes = shape_pitch_classes(chord, shape)
+    if shape == "pw":  # power chords move in parallel, root below
+        root = low + (pitch_classes[0] - low) % 12
+        return (root, root + (pitch_classes[-1] - pitch_classes[0]) % 12, root + 12) if len(pitch_classes) > 1 else (root, root + 12)
     count = voices or (3 if shape in ("op", "pw") else len(pitch_classes))
     pitch_classes = pitch_classes[: max(count, 2)]
     if high - low < 12:
@@ -116,7 +121,7 @@ def voice_chord(
     def cost(notes: tuple[int, ...]) -> float:
         place = 0.3 * abs(sum(notes) / len(notes) - centre)
         motion = _motion_cost(notes, previous) if previous else 0.0
-        rooted = 0.0 if shape not in ("op", "pw") or notes[0] % 12 == chord.root else (12.0 if shape == "pw" else 2.0)
+        rooted = 2.0 if shape == "op" and notes[0] % 12 != chord.root else 0.0
         return place + motion + rooted + _spacing_cost(notes, chord, _SPREAD.get(shape, 10))
 
     return min(options, key=lambda notes: (cost(notes), notes))
