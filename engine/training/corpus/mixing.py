@@ -14,8 +14,8 @@ GROUPS = {
     "pad": "chords", "arp": "other", "lead": "lead", "counter": "other",
 }  # fmt: skip
 _GAIN_DB = {
-    "drums": 0.0, "percussion": -3.0, "bass": -2.0, "lead": -3.0, "comp1": -7.0, "comp2": -9.0,
-    "pad": -11.0, "arp": -9.0, "counter": -7.0,
+    "drums": 0.0, "percussion": -3.0, "bass": -3.5, "lead": -3.0, "comp1": -5.5, "comp2": -7.5,
+    "pad": -9.5, "arp": -8.0, "counter": -6.5,
 }  # fmt: skip
 _SEND_DB = {
     "drums": -20.0, "percussion": -16.0, "bass": -30.0, "comp1": -14.0, "comp2": -14.0, "pad": -8.0,
@@ -23,7 +23,8 @@ _SEND_DB = {
 }  # fmt: skip
 _WIDTH = {"percussion": 0.4, "comp1": 0.28, "comp2": -0.32, "arp": -0.4, "lead": 0.08, "counter": -0.25}
 _DUCK_SHARE = {"bass": 1.0, "comp1": 0.8, "comp2": 0.8, "pad": 1.0, "arp": 0.6, "counter": 0.4, "lead": 0.25}
-_DRUM_GAIN_DB = {10: -2.0, 13: -2.0, 8: -10.0, 15: -7.0, 16: -8.0, 18: -3.0, 19: -7.0, 20: -10.0, 22: -4.0, 5: -3.0}
+_DRUM_GAIN_DB = {10: 0.0, 13: -1.0, 8: -5.0, 15: 0.0, 16: 0.0, 18: -2.0, 19: -1.0, 20: -4.0, 22: 0.0, 5: -1.0}
+_SUSTAINED_BASSES = frozenset({38, 39, 87})
 _ACOUSTIC = frozenset({15, 16, 18, 19, 20, 22})
 _WETNESS_DB = {12: -4.0, 17: -3.0, 6: -3.0, 8: 5.0, 7: 2.0, 20: 3.0, 18: 3.0, 14: 1.0}
 
@@ -52,8 +53,10 @@ class Desk:
             gain += _DRUM_GAIN_DB.get(style.number, 0.0)
         elif style.number in _ACOUSTIC:
             gain += {"lead": 2.5, "comp1": 2.0, "pad": 3.0, "counter": 2.0}.get(role, 0.0)
-        if style.number == 8 and role in ("pad", "comp1"):
-            gain += 5.0
+        if style.number == 8:
+            gain += {"pad": 1.5, "comp1": 1.0, "lead": 4.0, "bass": 3.0, "arp": 1.0}.get(role, 0.0)
+        if role == "bass" and part.program in _SUSTAINED_BASSES:
+            gain -= 1.5
         if style.number == 20:
             gain += {"comp1": 2.0, "bass": -1.0}.get(role, 0.0)
         part.gain_db = round(gain, 2)
