@@ -14,7 +14,7 @@ GROUPS = {
     "pad": "chords", "arp": "other", "lead": "lead", "counter": "other",
 }  # fmt: skip
 _GAIN_DB = {
-    "drums": 0.0, "percussion": -3.0, "bass": -3.5, "lead": -3.0, "comp1": -5.5, "comp2": -7.5,
+    "drums": 0.0, "percussion": -3.0, "bass": -3.5, "lead": -2.0, "comp1": -5.5, "comp2": -7.5,
     "pad": -9.5, "arp": -8.0, "counter": -6.5,
 }  # fmt: skip
 _SEND_DB = {
@@ -23,7 +23,7 @@ _SEND_DB = {
 }  # fmt: skip
 _WIDTH = {"percussion": 0.4, "comp1": 0.28, "comp2": -0.32, "arp": -0.4, "lead": 0.08, "counter": -0.25}
 _DUCK_SHARE = {"bass": 1.0, "comp1": 0.8, "comp2": 0.8, "pad": 1.0, "arp": 0.6, "counter": 0.4, "lead": 0.25}
-_DRUM_GAIN_DB = {10: 0.0, 13: -1.0, 8: -5.0, 15: 0.0, 16: 0.0, 18: -2.0, 19: -1.0, 20: -4.0, 22: 0.0, 5: -1.0}
+_DRUM_GAIN_DB = {10: 0.0, 13: -1.0, 8: -5.0, 15: 3.0, 16: 1.5, 18: -2.0, 19: -1.0, 20: -4.0, 22: 0.0, 5: 1.0}
 _SUSTAINED_BASSES = frozenset({38, 39, 87})
 _ACOUSTIC = frozenset({15, 16, 18, 19, 20, 22})
 _WETNESS_DB = {12: -4.0, 17: -3.0, 6: -3.0, 8: 5.0, 7: 2.0, 20: 3.0, 18: 3.0, 14: 1.0}
