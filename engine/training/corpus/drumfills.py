@@ -78,7 +78,7 @@ def apply_fill(grid: Grid, start: int, fill: Grid) -> Grid:
 def build_bar(grid: Grid, steps: int, place: float, letter: str) -> Grid:
     """A bar of a build: `place` 0-1 is how far it has come. Fourths, eighths, sixteenths; kick out at last."""
     out = copy_grid(grid)
-    gap = 4 if place < 0.5 else 2 if place < 0.8 else 1
+    gap = 4 if place < 0.5 and steps % 4 == 0 and steps > 12 else 2 if place < 0.8 else 1
     out[letter] = [
         int(min(9, 3 + 5 * (place + i / (8 * steps)))) if i % gap == 0 else 0 for i in range(steps)
     ]

@@ -161,9 +161,9 @@ def _bar(
     if style.number == 4:
         grid, extra = fills.hat_rolls(grid, steps, rng)
     if "build" in planned.marks and planned.section.bars > 1:
-        place = offset / (planned.section.bars - 1) if planned.section.bars > 1 else 1.0
-        letter = "F" if style.number == 18 else "S"
-        grid = fills.build_bar(grid, steps, place, letter) if style.number != 18 else grid
+        place = offset / (planned.section.bars - 1)
+        grid = {} if "roll" in planned.marks else grid
+        grid = fills.build_bar(grid, steps, place, "F" if style.number == 18 else "S")
     return dg.tidy(grid), extra
 
 

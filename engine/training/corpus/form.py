@@ -42,7 +42,7 @@ _STYLE_PRESENCE: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class PlannedSection:
-    """A section with who plays in it, its marks (build, hit, rit) and an intensity of 1-5 per bar."""
+    """A section with who plays in it, its marks (build, hit, rit, roll) and an intensity of 1-5 per bar."""
 
     section: Section
     parts: frozenset[str]
@@ -81,7 +81,14 @@ def plan_form(
         marks = frozenset(m for m in _MARKS if m in plan.changes.split())
         planned.append(_planned(section, parts, marks))
         first += count
-    return _never_empty(planned)
+    return _never_empty([_with_roll(p) if "drums" in present else p for p in planned])
+
+
+def _with_roll(planned: PlannedSection) -> PlannedSection:
+    """A build without drums gets their roll, and nothing else of them."""
+    if "build" not in planned.marks or "drums" in planned.parts:
+        return planned
+    return replace(planned, parts=planned.parts | {"drums"}, marks=planned.marks | {"roll"})
 
 
 def _present(style: Style, rng: np.random.Generator) -> frozenset[str]:
