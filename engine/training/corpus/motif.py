@@ -13,6 +13,7 @@ _CELLS_OF_STEPS = {
     18: ("4 4 4 6", "2 2 4 4 6", "4 2 2 4 6"),
     20: ("6 6 4 4", "4 4 4 8", "2 2 4 4 8", "6 2 4 8"),
 }
+_EITHER_TWELVE = ("12", "2 2 2 6", "4 2 6", "2 2 2 2 4", "6 2 4", "@2 2 2 6")  # at home in 3/4 and in 6/8
 _OPERATIONS = (
     ("literal", 0.20), ("transpose", 0.18), ("tail", 0.16), ("pitches", 0.10), ("fragment", 0.09), ("sequence", 0.07),
     ("answer", 0.07), ("displace", 0.04), ("invert", 0.04), ("augment", 0.03), ("diminish", 0.02),
@@ -61,6 +62,11 @@ def cells_for(texts: Sequence[str], steps: int, groups: Sequence[int]) -> list[C
     plain = [cell for tag, cell in parsed if cell and tag is None]
     cut = [tuple((p, min(n, steps - p)) for p, n in cell if p < steps) for cell in plain]
     return generic or [cell for cell in cut if cell] or [((0, steps),)]
+
+
+def neutral_cells() -> list[Cell]:
+    """Cells of 12 steps for callers who do not say whether the bar is 3/4 or 6/8."""
+    return [parse_cell(text)[1] for text in _EITHER_TWELVE]
 
 
 def _fits(cell: Cell, steps: int, groups: Sequence[int]) -> bool:
