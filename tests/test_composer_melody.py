@@ -271,6 +271,7 @@ def test_captions_are_varied_and_speak_of_the_style(name: str) -> None:
     rng = np.random.default_rng(5)
     parts = _parts(style)
     texts = []
+    named = 0
     for _ in range(100):
         tags = make_tags(style, style.bpm[2], style.meters[0][0], "minor", parts, rng)
         assert set(tags) == {"genre", "mood", "instruments", "tempo", "era", "production", "meter", "mode"}
@@ -278,10 +279,11 @@ def test_captions_are_varied_and_speak_of_the_style(name: str) -> None:
         assert tags["genre"][0] == name
         text = caption(tags, rng)
         texts.append(text)
-        assert any(genre.lower() in text.lower() for genre in tags["genre"])
+        named += any(genre.lower() in text.lower() for genre in tags["genre"])
         assert "  " not in text
         assert not text.endswith((",", " ", "with", "and"))
         assert not {"warm pad", "synth pad"} & set(tags["instruments"]), "silent parts are not named"
+    assert named >= 75
     assert len(set(texts)) > 80
     lengths = [len(text.split()) for text in texts]
     assert min(lengths) <= 3

@@ -135,10 +135,10 @@ class _Words:
 
 
 def caption(tags: dict[str, list[str]], rng: np.random.Generator) -> str:
-    """A description as a user might type it, from two words to two sentences; always names the genre."""
+    """A description as a user might type it, from two words to two sentences; nine in ten name the genre."""
     w = _Words({key: words for key, words in tags.items() if words}, rng)
-    forms = (_two_words, _list, _phrase, _request, _sentence, _full)
-    weights = (0.16, 0.2, 0.2, 0.14, 0.18, 0.12)
+    forms = (_two_words, _list, _phrase, _request, _sentence, _full, _no_genre)
+    weights = (0.15, 0.18, 0.18, 0.12, 0.16, 0.11, 0.10)
     text = forms[int(rng.choice(len(forms), p=weights))](w)
     return text if rng.random() < 0.5 else text[:1].upper() + text[1:]
 
@@ -185,6 +185,13 @@ def _full(w: _Words) -> str:
     second = _join(list(dict.fromkeys(heard)))
     third = w.pick(f" It feels {_join(list(dict.fromkeys(w.some('mood', 2))))}.", f" {w.one('era').capitalize()} sound, {w.one('mode')}.", "")
     return f"{first}. {second[:1].upper() + second[1:]}.{third}"
+
+
+def _no_genre(w: _Words) -> str:
+    """What is heard and how it feels, for those who have no word for the style."""
+    heard = _join(w.some("instruments" if "instruments" in w.tags else "production", 3))
+    mood = " ".join(dict.fromkeys([w.one("mood"), *([w.one("tempo")] if w.rng.random() < 0.3 else [])]))
+    return w.pick(f"{mood} {heard}", f"{heard}, {mood}", f"{mood}, {w.one('production')}, {heard}", f"{mood} music with {heard}")
 
 
 def style_phrases() -> dict[str, list[str]]:

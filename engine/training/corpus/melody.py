@@ -13,7 +13,17 @@ import numpy as np
 from engine.training.corpus.chordwalk import ChordWalk, groups_of
 from engine.training.corpus.counter import compose_counter
 from engine.training.corpus.ladder import Ladder
-from engine.training.corpus.motif import SCHEMES, Cell, Motif, MotifNote, cells_for, make_motif, neutral_cells, reshaped, varied
+from engine.training.corpus.motif import (
+    SCHEMES,
+    Cell,
+    Motif,
+    MotifNote,
+    cells_for,
+    make_motif,
+    neutral_cells,
+    reshaped,
+    varied,
+)
 from engine.training.corpus.song import ChordSpan, NoteEvent, Section
 from engine.training.corpus.stylekeys import section_family, style_key
 
@@ -72,7 +82,8 @@ def compose_melody(
     """A monophonic lead over the whole song (the caller leaves out sections without it), in time order.
 
     bar_beats in quarters, key_root 0-11, mode a key of SCALES, intensity 1-5 for every bar, groups: felt
-    beats in steps (give (6, 6) for 6/8, (4, 4, 4) for 3/4; without them the rhythms suit both). A section family that returns brings its motifs back.
+    beats in steps (give (6, 6) for 6/8, (4, 4, 4) for 3/4; without them the rhythms suit both). A section
+    family that returns brings its motifs back.
     """
     beats = groups_of(style.meters, bar_beats, steps_per_bar, groups)
     walk = ChordWalk(chords, sections, bar_beats, steps_per_bar, beats)
