@@ -55,10 +55,10 @@ BAD_CURVES = [
 
 @pytest.mark.parametrize("text", BAD_CURVES)
 def test_bad_curves(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(BadRequest) as error:
         controls.parse_curve(text, AT_120, 4)
-    assert time.perf_counter() - start < 1 and len(str(error.value)) < 400
+    assert time.process_time() - start < 1 and len(str(error.value)) < 400
 
 
 @pytest.mark.parametrize(

@@ -144,10 +144,10 @@ BAD_MIDI = {
 @pytest.mark.parametrize("name", BAD_MIDI)
 def test_bad_midi(name: str, tmp_path: Path) -> None:
     (tmp_path / "x.mid").write_bytes(BAD_MIDI[name])
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(BadMidi) as error:
         controls.read_melody(tmp_path / "x.mid")
-    assert time.perf_counter() - start < 1 and len(str(error.value)) < 200 and "x.mid" in str(error.value)
+    assert time.process_time() - start < 1 and len(str(error.value)) < 200 and "x.mid" in str(error.value)
 
 
 @pytest.mark.parametrize("path", ["/nowhere/x.mid", "", "/", "\x00", "x" * 5000])

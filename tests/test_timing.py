@@ -163,10 +163,10 @@ BAD_TEMPI = [
     "text", [*BAD_TEMPI, "١٢٠", "9" * 10**6, "1/" + "9" * 10**6, "1." + "0" * 10**6, "\x00", "120\n120"]
 )
 def test_bad_tempo(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(BadRequest, match="20 to 400") as error:
         parse_tempo(text)
-    assert time.perf_counter() - start < 0.1 and len(str(error.value)) < 300 and "\n" not in str(error.value)
+    assert time.process_time() - start < 0.1 and len(str(error.value)) < 300 and "\n" not in str(error.value)
 
 
 @given(st.text(max_size=60) | st.from_regex(r"[0-9:.,/ ]{0,30}", fullmatch=True))
@@ -280,11 +280,11 @@ def test_rounding_of_halves() -> None:
 
 def test_ramp_is_close_to_its_integral_and_fast() -> None:
     """t(q) linear: seconds = 60 L / (b - a) * ln(b / a). 10^5 steps build in well under a second."""
-    start = time.perf_counter()
+    start = time.process_time()
     tempo_map = TempoMap.ramp(2, 30, F(60), F(180), FOUR)
     seconds = tempo_map.seconds_at(120) - tempo_map.seconds_at(8)
     assert len(tempo_map.segments[1].ticks) == 112 * 960 + 1
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert float(seconds) == pytest.approx(60 * 112 / 120 * math.log(3), abs=1e-6)
     assert tempo_map.tempo_at(7) == 60 and tempo_map.tempo_at(120) == 180
     assert 60 < tempo_map.tempo_at(8) < F(6001, 100) and float(tempo_map.tempo_at(64)) == pytest.approx(120, abs=0.01)
@@ -293,9 +293,9 @@ def test_ramp_is_close_to_its_integral_and_fast() -> None:
 
 def test_long_maps_stay_fast() -> None:
     text = ",".join(f"{i}:{20 + (i * 7919) % 380}.{(i * 613) % 1000:03d}" for i in range(380))
-    start = time.perf_counter()
+    start = time.process_time()
     TempoMap.parse(text[:4000].rsplit(",", 1)[0], Meter(5, 8)).bar_boundaries(0, 1000, 44100)
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - start < 1.5
     with pytest.raises(BadRequest):
         TempoMap.parse(text * 100, FOUR)
 
@@ -368,10 +368,10 @@ def test_quarters_from_the_first_new_bar(tempo_map: TempoMap, bar: int, first: i
 
 
 def test_phases_of_256_bars_are_fast_and_exact_on_the_beat() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     tempo_map = TempoMap.ramp(0, 200, F(70), F(75), FOUR)
     beat, _ = phases(tempo_map, F(0), 512, 48000, 84375)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
     exact = exact_phases(tempo_map, F(84374 * 512, 48000), F(1))
     assert circular(beat[-1], exact[0]) < 1e-9
     on_beat, on_bar = phases(TempoMap.constant(120, FOUR), F(0), 480, 48000, 1001)
