@@ -7,7 +7,7 @@ import errno
 import zmq
 
 from bridge import protocol
-from engine.errors import Unavailable
+from engine.errors import BadRequest, Unavailable
 
 HIGH_WATER_MESSAGES = 64
 HEARTBEAT_MS = 2_000
@@ -27,7 +27,10 @@ def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
 
 
 def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
-    """Bind, and return the endpoint with its real port. Raises Unavailable."""
+    """Bind, and return the endpoint with its real port. Raises BadRequest and Unavailable."""
+    port = endpoint.rpartition(":")[2]
+    if endpoint.startswith("tcp://") and port != "*" and not (port.isdecimal() and int(port) < 65_536):
+        raise BadRequest(f"{endpoint} has no port from 0 to 65535 (0 or *: any that is free)")
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ import numpy as np
 
 from bridge.serve import Options, Server, serving
 from engine.errors import Cancelled
-from engine.events import Accepted, BarReady, Ended, Event
+from engine.events import Accepted, Ended, Event
 from engine.fake import FakeRenderer
 from engine.types import Audio, BarAudio, Rendered, Request
 
@@ -134,3 +137,32 @@ def fake_server(render_dir: Path, seconds_per_bar: float = 0.0, **options: Any) 
     with serving(Options(fake=True, render_dir=render_dir, fake_seconds_per_bar=seconds_per_bar, **settings)) as server:
         yield server
         assert server.loop.callback_errors == 0
+
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT = """
+import sys
+from pathlib import Path
+from bridge.serve import Options, serve
+zmq, ready, renders = sys.argv[1:]
+code = serve(Options(fake=True, zmq=zmq, osc="127.0.0.1:0", ready_file=Path(ready), render_dir=Path(renders),
+                     fake_seconds_per_bar=0.02))
+print("torch" in sys.modules, "onnxruntime" in sys.modules, "rtmidi" in sys.modules, flush=True)
+sys.exit(code)
+"""
+
+
+@contextmanager
+def engine_process(
+    tmp_path: Path, zmq: str = "tcp://127.0.0.1:*"
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    command = [sys.executable, "-c", SCRIPT, zmq, str(tmp_path / "ready.json"), str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("ready "), (line, process.poll() is not None and process.stderr.read())  # type: ignore[union-attr]
+        yield process, json.loads(line.removeprefix("ready "))
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,194 @@
+"""The Python client: ten readable lines, and what happens when things go wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from bridge.client import Engine, connect, default_endpoint, generate_request, new_request
+from bridge.protocol import Failed
+from bridge.serve import Server
+from engine import errors
+from engine.events import Accepted
+from engine.types import Report
+from tests.bridge_helpers import fake_server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with fake_server(tmp_path, 0.02, osc="off") as server:
+        yield server
+
+
+@pytest.fixture
+def engine(server: Server) -> Iterator[Engine]:
+    assert server.zeromq is not None
+    with connect(server.zeromq.endpoint) as engine:
+        yield engine
+
+
+def test_ten_lines(engine: Engine, tmp_path: Path) -> None:
+    take = engine.generate("warm house, round bass", bars=4, tempo=122)
+    assert take.audio.shape == (377_705, 2) and take.audio.dtype == np.float32
+    assert [len(bar) for bar in take.bars] == list(take.report.bar_frames)
+    assert np.array_equal(np.concatenate(take.bars), take.audio)
+    more = engine.continue_((take.audio, take.rate), bars=2, tempo=122)
+    assert more.rate == 48_000 and more.lead_in is not None and more.lead_in.shape == (960, 2)
+    audio, rate = soundfile.read(take.save(tmp_path / "out.wav"), dtype="float32")
+    assert rate == take.rate and np.array_equal(audio, take.audio)
+
+
+def test_a_file_is_continued_by_its_path(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "in.flac", 0.1 * np.ones((88_200, 1)), 44_100)
+    monkeypatch.chdir(tmp_path)
+    take = engine.continue_("in.flac", bars=1, source_bars=2, meter="3/4")
+    assert (len(take.audio), take.rate, take.report.channels) == (44_100, 44_100, 1)
+
+
+def test_bars_stream_before_the_last_is_there(engine: Engine) -> None:
+    seen: list[float] = []
+    begin = time.monotonic()
+    stream = engine.stream(generate_request(bars=10, tempo=240), on_progress=seen.append)
+    arrivals = [(bar.bar, bar.last, time.monotonic() - begin) for bar in stream]
+    assert [bar for bar, _, _ in arrivals] == list(range(10))
+    assert [last for _, last, _ in arrivals] == [False] * 9 + [True]
+    assert arrivals[0][2] < 0.5 * arrivals[-1][2]
+    assert stream.report is not None and stream.report.audio_seconds == 10.0
+    assert seen == sorted(seen) and seen[0] >= 0 and seen[-1] <= 1
+
+
+def test_cancel_from_another_thread(engine: Engine) -> None:
+    request = generate_request(bars=200)
+    threading.Timer(0.05, engine.cancel, (request.id,)).start()
+    with pytest.raises(errors.Cancelled):
+        engine.take(request)
+
+
+def test_a_timeout_takes_the_request_back(engine: Engine) -> None:
+    with pytest.raises(errors.Expired, match="timeout_s"):
+        engine.generate(bars=200, timeout_s=0.1)
+    assert engine.generate(bars=1).report.frames == 96_000
+    metrics = engine.metrics()
+    assert (metrics.cancelled, metrics.done) == (1, 1)
+
+
+def test_a_deadline_is_the_engines_own(engine: Engine) -> None:
+    with pytest.raises(errors.Expired, match="deadline"):
+        engine.generate(bars=200, deadline_ms=50)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"bars": 0}, "from 1 to 256"),
+        ({"tempo": 19}, "20 to 400"),
+        ({"tempo": "fast"}, "20 to 400"),
+        ({"meter": "4/5"}, "meter"),
+        ({"rate": 7_000}, "8000 to 192000"),
+        ({"guidance": float("nan")}, "from 1 to 6"),
+        ({"loudness": 11}, "loudness"),
+    ],
+)
+def test_mistakes_are_bad_requests(engine: Engine, fields: dict, says: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(errors.BadRequest) as caught:
+        engine.generate("x", **fields)
+    assert says.lower() in str(caught.value).lower()
+
+
+def test_audio_that_is_none(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("no sound")
+    for source in (tmp_path / "text.wav", tmp_path / "nowhere.wav", (np.full((9, 1), np.nan, np.float32), 48_000)):
+        with pytest.raises(errors.BadAudio):
+            engine.continue_(source, tempo=120)
+    assert engine.health().ok
+
+
+def test_an_id_may_not_be_used_twice_at_once(engine: Engine) -> None:
+    stream = engine.stream(generate_request(bars=50, id="mine"))
+    with pytest.raises(errors.Refused, match="mine"):
+        engine.take(generate_request(bars=1, id="mine"))
+    stream.cancel()
+    with pytest.raises(errors.Cancelled):
+        list(stream)
+
+
+def test_several_threads_share_an_engine(engine: Engine) -> None:
+    frames: dict[int, int] = {}
+
+    def work(k: int) -> None:
+        frames[k] = len(engine.generate(bars=1 + k % 3).audio) + 0 * engine.health().threads
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert frames == {k: 96_000 * (1 + k % 3) for k in range(8)}
+
+
+def test_watching_others(engine: Engine, server: Server) -> None:
+    assert server.zeromq is not None
+    heard: list[object] = []
+    there = threading.Event()
+
+    def watch() -> None:
+        with connect(server.zeromq.endpoint) as watcher:  # type: ignore[union-attr]
+            watcher.generate(bars=1)
+            there.set()
+            for event in watcher.watch(timeout_s=5):
+                heard.append(event)
+                if isinstance(event, Report | Failed):
+                    return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    assert there.wait(5)
+    time.sleep(0.05)
+    report = engine.generate(bars=3).report
+    thread.join()
+    assert isinstance(heard[0], Accepted) and heard[-1] == report
+
+
+def test_health_info_metrics_ping(engine: Engine) -> None:
+    assert engine.health(canary=True).canary_ok
+    assert engine.info().detail["bundle"] == engine.info().bundle == "fake"
+    assert 0 <= engine.ping() < 1
+    assert engine.metrics().submitted == 0
+
+
+def test_panic_takes_back_everything(engine: Engine) -> None:
+    stream = engine.stream(generate_request(bars=200))
+    engine.panic()
+    with pytest.raises(errors.Cancelled):
+        list(stream)
+
+
+def test_nobody_there_says_what_to_do() -> None:
+    begin = time.monotonic()
+    with pytest.raises(errors.NoEngine, match="attacca serve"):
+        connect("tcp://127.0.0.1:9", connect_timeout_s=0.2)
+    assert time.monotonic() - begin < 2
+    with pytest.raises(errors.NoEngine, match="no endpoint"):
+        connect("nonsense")
+
+
+def test_the_default_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTACCA_ZMQ", "tcp://127.0.0.1:1234")
+    assert default_endpoint() == "tcp://127.0.0.1:1234"
+    monkeypatch.delenv("ATTACCA_ZMQ")
+    assert default_endpoint() == "tcp://127.0.0.1:9800"
+
+
+def test_requests_from_python_values() -> None:
+    request = new_request("generate", {"house": 1.0, "rain": 0.2}, 4, Fraction(7200, 61), seed=None, key="C minor")
+    assert request.tempo == "7200/61" and request.key == "C minor" and request.seed is None
+    assert [(part.text, part.weight) for part in request.prompts] == [("house", 1.0), ("rain", 0.2)]
+    assert generate_request("").prompts == ()
+    assert generate_request().id != generate_request().id

@@ -1,0 +1,295 @@
+"""The ZeroMQ side, spoken to by a bare DEALER as another language would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import zmq
+
+from bridge import curve, protocol
+from bridge.loop import Loop
+from bridge.serve import Options, Server
+from bridge.zeromq import ZeroMQServer
+from engine.errors import BadRequest, Refused, Unavailable
+from tests.bridge_helpers import fake_server
+
+
+class Dealer:
+    """A bare client: msgpack maps in, msgpack maps out."""
+
+    def __init__(self, endpoint: str, **options: Any) -> None:
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.socket = self.context.socket(zmq.DEALER)
+        self.socket.linger = 0
+        for name, value in options.items():
+            setattr(self.socket, name, value)
+        self.socket.connect(endpoint)
+
+    def send(self, tag: str, audio: bytes | None = None, **fields: Any) -> None:
+        frames = [tag.encode(), msgspec.msgpack.encode(fields)]
+        self.socket.send_multipart(frames if audio is None else [*frames, audio])
+
+    def receive(self, timeout_s: float = 5.0) -> tuple[str, dict[str, Any], bytes | None]:
+        if not self.socket.poll(int(timeout_s * 1000)):
+            raise TimeoutError
+        tag, body, *audio = self.socket.recv_multipart()
+        return tag.decode(), msgspec.msgpack.decode(body), audio[0] if audio else None
+
+    def until(self, *tags: str) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any], bytes | None]]]:
+        """The first message with one of these tags, and those before it."""
+        before = []
+        while True:
+            message = self.receive()
+            if message[0] in tags:
+                return message[1], before
+            before.append(message)
+
+    def close(self) -> None:
+        self.socket.close()
+        self.context.term()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with fake_server(tmp_path, 0.02, osc="off") as server:
+        yield server
+
+
+@pytest.fixture
+def endpoint(server: Server) -> str:
+    assert server.zeromq is not None
+    return server.zeromq.endpoint
+
+
+@pytest.fixture
+def dealer(endpoint: str) -> Iterator[Dealer]:
+    dealer = Dealer(endpoint)
+    yield dealer
+    dealer.close()
+
+
+def generate(dealer: Dealer, request_id: str = "a", bars: int = 3, **fields: Any) -> None:
+    dealer.send("request", id=request_id, kind="generate", bars=bars, tempo="120", **fields)
+
+
+def test_one_audio_message_a_bar_then_done(dealer: Dealer) -> None:
+    generate(dealer, rate=44_100)
+    done, before = dealer.until("done", "failed")
+    tags = [tag for tag, _, _ in before]
+    assert tags[0] == "accepted" and "progress" in tags and done["bundle"] == "fake"
+    audio = [(body, data) for tag, body, data in before if tag == "audio"]
+    assert [body for body, _ in audio] == [
+        {
+            "id": "a",
+            "first_frame": 88_200 * k,
+            "frames": 88_200,
+            "channels": 2,
+            "rate": 44_100,
+            "last": k == 2,
+        }
+        for k in range(3)
+    ]
+    first = np.frombuffer(audio[0][1] or b"", "<f4").reshape(-1, 2)
+    assert len(first) == 88_200 and 0.2 < np.abs(first).max() <= 1.0
+
+
+def test_inline_audio_is_continued_with_a_lead_in(dealer: Dealer) -> None:
+    source = np.full((48_000, 1), 0.5, "<f4")
+    dealer.send(
+        "request",
+        source.tobytes(),
+        id="c",
+        kind="continue",
+        bars=1,
+        tempo="240",
+        inline={"rate": 48_000, "channels": 1, "frames": 48_000},
+    )
+    _, before = dealer.until("done")
+    frames = [body["first_frame"] for tag, body, _ in before if tag == "audio"]
+    assert frames == [-960, 0]
+
+
+def test_cancel_is_answered_within_100_ms(dealer: Dealer) -> None:
+    generate(dealer, bars=200)
+    generate(dealer, "waits", bars=200)
+    dealer.until("audio")
+    for request_id in ("waits", "a"):
+        begin = time.monotonic()
+        dealer.send("cancel", id=request_id)
+        failed, _ = dealer.until("failed")
+        assert (failed["id"], failed["ending"], failed["code"]) == (request_id, "cancelled", "cancelled")
+        assert time.monotonic() - begin < 0.1
+    dealer.send("cancel", id="a")
+    assert dealer.until("failed")[0]["code"] == "bad-request"
+
+
+def test_questions_are_answered(dealer: Dealer, server: Server) -> None:
+    dealer.send("ping", token="t")
+    assert dealer.receive()[:2] == ("pong", {"token": "t", "protocol": protocol.VERSION})
+    for canary in (False, True):
+        dealer.send("health?", canary=canary)
+        tag, health, _ = dealer.receive()
+        assert tag == "health" and health["ok"] and health["canary_ok"] and health["state"] == "ready"
+    dealer.send("info?")
+    assert dealer.receive()[1]["bundle"] == "fake"
+    generate(dealer)
+    dealer.until("done")
+    dealer.send("metrics?")
+    metrics = dealer.receive()[1]
+    assert metrics["done"] == metrics["submitted"] == metrics["compute_seconds"]["count"] == 1
+    assert metrics["dropped"] == {"bugs": 0, "zmq malformed": 0, "zmq lost clients": 0}
+    assert 0 < metrics["longest_check_gap_ms"] < 1000
+
+
+def test_a_range_that_is_broken_is_told_and_the_rest_is_dropped(dealer: Dealer, server: Server) -> None:
+    dealer.send("request", id="x", kind="generate", bars=0, tempo="120")
+    failed, _ = dealer.until("failed")
+    assert (failed["id"], failed["ending"], failed["code"]) == ("x", "refused", "bad-request")
+    assert "from 1 to 256" in failed["text"]
+    generate(dealer, "y", intensity=[{"beat": 0.0, "db": float("nan")}])
+    assert dealer.until("failed")[0]["id"] == "y"
+    for frames in ([b"request"], [b"request", b"\xc1"], [b"nobody", b"\x80"], [b"", b"", b"", b""], [b"pong", b"\x80"]):
+        dealer.socket.send_multipart(frames)
+    dealer.send("ping", token="still")
+    assert dealer.receive()[1]["token"] == "still"
+    assert server.zeromq is not None and server.zeromq.dropped == 5
+
+
+def test_an_id_that_is_under_way_is_refused(dealer: Dealer, server: Server) -> None:
+    generate(dealer, "x", 20)
+    generate(dealer, "x", 20)
+    assert dealer.until("failed")[0]["code"] == "refused"
+    dealer.send("cancel", id="x")
+    assert dealer.until("failed")[0]["code"] == "cancelled"
+
+
+def test_subscribers_hear_of_everybody_and_owners_hear_once(dealer: Dealer, endpoint: str) -> None:
+    other = Dealer(endpoint)
+    for one in (dealer, other):
+        one.send("subscribe", on=True)
+        one.send("ping", token="x")
+        one.until("pong")
+    generate(dealer)
+    _, own = dealer.until("done")
+    _, heard = other.until("done")
+    assert [tag for tag, _, _ in own].count("accepted") == [tag for tag, _, _ in heard].count("accepted") == 1
+    assert "progress" in [tag for tag, _, _ in heard] and "audio" not in [tag for tag, _, _ in heard]
+    dealer.send("ping", token="end")
+    assert dealer.receive()[0] == "pong", "nothing came twice"
+    other.send("subscribe", on=False)
+    other.send("ping", token="y")
+    other.until("pong")
+    generate(dealer)
+    dealer.until("done")
+    with pytest.raises(TimeoutError):
+        other.receive(0.1)
+    other.close()
+
+
+def test_the_requests_of_a_client_that_went_away_are_taken_back(dealer: Dealer, endpoint: str, server: Server) -> None:
+    leaver = Dealer(endpoint)
+    generate(leaver, "left", bars=256)
+    leaver.until("audio")
+    leaver.close()
+    generate(dealer, "next", bars=1)
+    begin = time.monotonic()
+    dealer.until("done")
+    assert time.monotonic() - begin < 2.0, "256 bars would have taken 5 s"
+    assert server.resident is not None and server.resident.metrics().cancelled == 1
+    assert server.zeromq is not None and server.zeromq.lost_clients == 1
+
+
+def test_a_client_that_reads_nothing_holds_up_nobody(dealer: Dealer, endpoint: str) -> None:
+    sleeper = Dealer(endpoint, rcvhwm=1)
+    for k in range(4):
+        generate(sleeper, f"s{k}", bars=30)
+    begin = time.monotonic()
+    dealer.send("ping", token="x")
+    dealer.until("pong")
+    assert time.monotonic() - begin < 0.2
+    for _ in range(4):
+        _, before = sleeper.until("done")
+        assert sum(tag == "audio" for tag, _, _ in before) == 30, "it gets everything once it reads"
+    sleeper.close()
+
+
+def test_the_end_of_the_engine_is_told(tmp_path: Path) -> None:
+    with fake_server(tmp_path, 0.02, osc="off") as server:
+        assert server.zeromq is not None
+        dealer = Dealer(server.zeromq.endpoint)
+        generate(dealer, bars=200)
+        dealer.until("audio")
+    failed, _ = dealer.until("failed")
+    assert failed["ending"] == "cancelled"
+    dealer.close()
+
+
+def test_a_port_in_use_is_said_in_a_sentence(endpoint: str, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="in use, perhaps by another engine"):
+        Server(Options(fake=True, zmq=endpoint, osc="off", render_dir=tmp_path))
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "tcp://127.0.0.1", "tcp://127.0.0.1:99999", "ipc:///not/there/x"])
+def test_an_endpoint_that_cannot_be_bound(bad: str) -> None:
+    loop = Loop()
+    with pytest.raises((BadRequest, Refused, Unavailable)) as caught:
+        ZeroMQServer(loop, bad)
+    assert bad in str(caught.value)
+    loop.close()
+
+
+def test_ipc_works(tmp_path: Path) -> None:
+    with fake_server(tmp_path, osc="off", zmq=f"ipc://{tmp_path}/engine") as server:
+        assert server.zeromq is not None
+        dealer = Dealer(server.zeromq.endpoint)
+        dealer.send("ping", token="ipc")
+        assert dealer.receive()[1]["token"] == "ipc"
+        dealer.close()
+
+
+@pytest.mark.parametrize("open_one", ["tcp://0.0.0.0:*", "tcp://*:*", "tcp://192.0.2.1:9800", "tcp://127.0.0.1.evil:1"])
+def test_open_endpoints_need_keys(open_one: str) -> None:
+    loop = Loop()
+    with pytest.raises(Refused, match="--curve-keys"):
+        ZeroMQServer(loop, open_one)
+    loop.close()
+
+
+def test_with_keys_only_those_who_have_one_are_heard(tmp_path: Path) -> None:
+    keys, others = tmp_path / "keys", tmp_path / "others"
+    curve.create_keys(keys)
+    curve.create_keys(others)
+    assert (keys / "engine.key_secret").stat().st_mode & 0o077 == 0
+    with pytest.raises(BadRequest, match="keys in"):
+        curve.create_keys(keys)
+    with fake_server(tmp_path, osc="off", zmq="tcp://0.0.0.0:*", curve_keys=keys) as server:
+        assert server.zeromq is not None
+        where = server.zeromq.endpoint.replace("0.0.0.0", "127.0.0.1")
+        engine_key = zmq.auth.load_certificate(keys / "engine.key")[0]
+
+        def knock(folder: Path | None) -> bool:
+            options: dict[str, Any] = {}
+            if folder is not None:
+                public, secret = zmq.auth.load_certificate(folder / "client.key_secret")
+                options = {"curve_publickey": public, "curve_secretkey": secret, "curve_serverkey": engine_key}
+            dealer = Dealer(where, **options)
+            dealer.send("ping", token="k")
+            try:
+                return dealer.receive(0.4)[0] == "pong"
+            except TimeoutError:
+                return False
+            finally:
+                dealer.close()
+
+        assert [knock(keys), knock(others), knock(None)] == [True, False, False]
+
+
+def test_keys_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no key at"):
+        Server(Options(fake=True, osc="off", zmq="tcp://0.0.0.0:*", curve_keys=tmp_path))
