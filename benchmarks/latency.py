@@ -81,7 +81,7 @@ def cancel(engine: Engine, seed: int) -> float | None:
     return None
 
 
-def idle_share(pid: int) -> float:
+def idle_share(pid: int, during_seconds: float = IDLE_SECONDS) -> float:
     """Processor time over wall time of a process that is not asked anything."""
 
     def used() -> float:
@@ -89,8 +89,8 @@ def idle_share(pid: int) -> float:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     before = used()
-    time.sleep(IDLE_SECONDS)
-    return (used() - before) / IDLE_SECONDS
+    time.sleep(during_seconds)
+    return (used() - before) / during_seconds
 
 
 def warm(engine: Engine, repeats: int) -> dict[str, Any]:
