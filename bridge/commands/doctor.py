@@ -90,7 +90,7 @@ def check_midi() -> Line:
         with quiet_libraries():
             names = list(mido.get_input_names())
     except Exception as error:
-        way_out = "Load the kernel module snd-seq or start JACK; melodies over OSC and from files work without."
+        way_out = "Load the kernel module snd-seq or start JACK; --midi-in socket:127.0.0.1:PORT works without."
         return Line("midi", "missing", f"no MIDI system ({common.one_sentence(str(error))[:60]})", way_out)
     return Line("midi", "ok", f"{len(names)} inputs" + (f", first: {names[0]}" if names else ""))
 
@@ -179,7 +179,8 @@ def examine() -> list[Line]:
         try:
             lines.append(check())
         except AttaccaError as error:
-            lines.append(Line(name, "failed", common.one_sentence(str(error)), "See the sentence itself."))
+            text, _, way_out = common.one_sentence(str(error)).partition("; ")
+            lines.append(Line(name, "failed", text, way_out or "Get or train another bundle."))
         except Exception as error:
             text = common.one_sentence(f"{type(error).__name__}: {error}")
             lines.append(Line(name, "failed", text, "Set it up again: make setup."))
