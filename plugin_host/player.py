@@ -106,7 +106,8 @@ class Player:
         if self._gap:
             out.fill(0.0)
         else:
-            np.multiply(self._fade_out, self._last, out=out)
+            np.copyto(out, self._last)  # in two steps: a broadcasting product would allocate a block
+            np.multiply(out, self._fade_out, out=out)
             self._gap = True
 
     def _produce(self) -> None:

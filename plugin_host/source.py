@@ -64,7 +64,7 @@ class Source:
             with soundfile.SoundFile(self.path) as file:
                 yield from file.blocks(READ_FRAMES, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError) as error:
-            raise errors.BadAudio(f"{self.path} cannot be read: {error}") from error
+            raise errors.BadAudio(f"{self.path} cannot be read to its end: it is damaged or cut off") from error
 
 
 def open_file(path: Path) -> Source:

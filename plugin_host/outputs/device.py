@@ -3,11 +3,14 @@
 Threading
     PortAudio's own thread calls `_callback` for each block. It copies one slot of the player and
     counts: no lock, no array, no I/O. `start` and `stop` belong to the main thread; `stop` returns
-    when the callback runs no more, with the device's own buffer played to its end.
+    when the callback runs no more, with the device's own buffer played to its end. A device whose
+    callback stays away for STALL_SECONDS (a JACK server that died) is given up, not waited for.
 """
 
 from __future__ import annotations
 
+import atexit
+import time
 from typing import Any, Final
 
 from engine import errors
@@ -15,6 +18,7 @@ from engine.types import Audio
 from plugin_host.player import Player
 
 BLOCK_FRAMES: Final = 1024
+STALL_SECONDS: Final = 2.0
 
 
 def sounddevice() -> Any:
@@ -47,13 +51,21 @@ class DeviceOutput:
         self.xruns = 0
         self._player: Player | None = None
         self._stream: Any = None
+        self._calls = 0
+        self._seen_calls = 0
+        self._seen_at = 0.0
 
     @property
     def alive(self) -> bool:
-        return self._stream is None or bool(self._stream.active)
+        """False when the stream has ended or its callback has not come for STALL_SECONDS."""
+        now = time.monotonic()
+        if self._seen_calls != self._calls:
+            self._seen_calls, self._seen_at = self._calls, now
+        return self._stream is not None and self._stream.active and now - self._seen_at < STALL_SECONDS
 
     def start(self, player: Player) -> None:
         self._player = player
+        self._seen_at = time.monotonic()
         try:
             self._stream = self._sd.OutputStream(
                 samplerate=self.rate_hz,
@@ -70,14 +82,25 @@ class DeviceOutput:
 
     def stop(self) -> None:
         if self._stream is not None:
+            alive = self.alive
             stream, self._stream = self._stream, None
+            if not alive:
+                self._abandon()
+                return
             try:
                 stream.stop()
                 stream.close()
             except self._sd.PortAudioError as error:
                 raise errors.Unavailable(f"the device {self.name} went away: {error}") from error
 
+    def _abandon(self) -> None:
+        """Leave a dead stream as it is: PortAudio would wait for ever for its callback, and at exit again."""
+        handler = getattr(self._sd, "_exit_handler", None)
+        if handler is not None:
+            atexit.unregister(handler)
+
     def _callback(self, out: Audio, frames: int, time: Any, status: Any) -> None:
+        self._calls += 1
         if status:
             self.xruns += 1
         if frames == self.block_frames and self._player is not None:

@@ -74,6 +74,7 @@ class OfflineOutput:
             if self._complete:
                 if soundfile.info(str(temporary)).frames != self.frames:
                     raise self._full(None)
+                _forget_time(temporary)
                 os.replace(temporary, self._path)
         except (soundfile.SoundFileError, OSError) as error:
             raise self._full(error) from error
@@ -102,6 +103,15 @@ class OfflineOutput:
     def _full(self, error: BaseException | None) -> errors.Unavailable:
         reason = "the disk is full" if error is None else str(error) or "the disk is full"
         return errors.Unavailable(f"{self._path} could not be written ({reason}); nothing was kept")
+
+
+def _forget_time(path: Path) -> None:
+    """Zero the time of day that libsndfile puts into a float WAV's PEAK chunk: same sound, same bytes."""
+    with path.open("r+b") as file:
+        at = file.read(256).find(b"PEAK")
+        if at >= 0:
+            file.seek(at + 12)
+            file.write(bytes(4))
 
 
 def _umask() -> int:

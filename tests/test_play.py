@@ -1,0 +1,344 @@
+"""`attacca play`'s work: files and buffers through a chain to a WAV, or to a sound device."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from ctypes.util import find_library
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("pedalboard", reason="needs the extra 'host'")
+
+from engine.errors import BadAudio, BadRequest
+from plugin_host.chain import ChainSpec, Effect
+from plugin_host.pipeline import Pipeline
+from plugin_host.play import play, play_buffer
+from plugin_host.source import mix_matrix
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAIN = '[[effect]]\nname = "HighpassFilter"\n[[effect]]\nname = "Reverb"\nparameters = { wet_level = 0.2 }\n'
+
+
+def sound(frames: int = 30_000, channels: int = 2) -> Any:
+    return np.random.default_rng(7).uniform(-0.2, 0.2, (frames, channels)).astype(np.float32)
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "in.wav"
+    soundfile.write(path, sound(), 44_100, subtype="PCM_16")
+    return path
+
+
+def left_over(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_a_clean_file_comes_back_bit_exact(tmp_path: Path, subtype: str) -> None:
+    source, out = tmp_path / "in.wav", tmp_path / "out.wav"
+    soundfile.write(source, sound(), 44_100, subtype=subtype)
+    report = play(source, output=out)
+    assert (report.frames, report.rate, report.channels) == (30_000, 44_100, 2)
+    assert (report.limited_frames, report.scrubbed_samples, report.underruns) == (0, 0, 0)
+    kind = "float32" if subtype == "FLOAT" else "int32"
+    assert np.array_equal(soundfile.read(out, dtype=kind)[0], soundfile.read(source, dtype=kind)[0])
+    assert soundfile.info(out).subtype == ("FLOAT" if subtype == "FLOAT" else "PCM_24")
+    assert left_over(tmp_path) == []
+
+
+def test_offline_equals_the_pipeline_block_by_block(tmp_path: Path, wav: Path) -> None:
+    (tmp_path / "chain.toml").write_text(CHAIN)
+    report = play(wav, tmp_path / "chain.toml", tmp_path / "out.wav")
+    assert report.effects == ("HighpassFilter", "Reverb")
+    spec = ChainSpec((Effect("HighpassFilter"), Effect("Reverb", {"wet_level": 0.2})))
+    audio = soundfile.read(wav, dtype="float32")[0]
+    pipeline = Pipeline(spec, 44_100, 2)
+    parts = [pipeline.process(audio[at : at + 65]) for at in range(0, len(audio), 65)]
+    expected = np.concatenate([*parts, pipeline.finish()])
+    written = soundfile.read(tmp_path / "out.wav", dtype="float64")[0]
+    assert np.abs(written - expected).max() <= 0.5000001 / 2**23
+
+
+def test_another_rate_keeps_pitch_level_and_place(tmp_path: Path) -> None:
+    seconds = np.arange(44_100) / 44_100
+    tone = (0.5 * np.sin(2 * np.pi * 1000 * seconds) * np.hanning(44_100)).astype(np.float32)[:, None]
+    report = play_buffer(tone, 44_100, output=tmp_path / "out.wav", rate_hz=48_000)
+    assert (report.frames, report.rate, report.channels) == (48_000, 48_000, 1)
+    written = soundfile.read(tmp_path / "out.wav")[0]
+    there = np.arange(48_000) / 48_000
+    envelope = np.interp(there, seconds, np.hanning(44_100))
+    assert np.abs(written - 0.5 * np.sin(2 * np.pi * 1000 * there) * envelope).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("have_hz", "want_hz", "frames"), [(44_100, 48_000, 1), (48_000, 44_100, 7), (8000, 192_000, 9)]
+)
+def test_the_length_at_another_rate_is_rounded_once(tmp_path: Path, have_hz: int, want_hz: int, frames: int) -> None:
+    report = play_buffer(sound(frames), have_hz, output=tmp_path / "out.wav", rate_hz=want_hz)
+    assert report.frames == (2 * frames * want_hz + have_hz) // (2 * have_hz)
+
+
+def test_nan_in_a_file_is_silenced_before_the_resampler(tmp_path: Path) -> None:
+    audio = sound()
+    audio[1000] = np.nan
+    audio[2000, 0] = np.inf
+    report = play_buffer(audio, 44_100, output=tmp_path / "out.wav", rate_hz=48_000)
+    assert report.scrubbed_samples == 3
+    clean = np.where(np.isfinite(audio), audio, 0)
+    time.sleep(1.1)  # libsndfile would write the time of day into a float WAV
+    play_buffer(clean, 44_100, output=tmp_path / "clean.wav", rate_hz=48_000)
+    assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "clean.wav").read_bytes()
+
+
+@pytest.mark.parametrize("have", range(1, 9))
+@pytest.mark.parametrize("want", range(1, 9))
+def test_mixing_channels_never_gets_louder_and_loses_only_the_lfe(have: int, want: int) -> None:
+    matrix = mix_matrix(have, want)
+    if matrix is None:
+        assert have == want
+        return
+    assert matrix.shape == (have, want)
+    assert matrix.sum(axis=0).max() <= 1.0 + 1e-6
+    silent = np.flatnonzero(~matrix.any(axis=1)).tolist()
+    assert silent == ([3] if have == 6 and want <= 2 else [])
+    if have == 1:
+        assert matrix[0, :2].tolist() == [1.0] * min(want, 2)
+
+
+def test_effects_fold_more_channels_to_stereo_and_say_so(tmp_path: Path) -> None:
+    spec = ChainSpec((Effect("Gain", {"gain_db": 0.0}),))
+    report = play_buffer(sound(2000, 6), 48_000, spec, tmp_path / "out.wav")
+    assert report.channels == 2
+    assert "6 channels were mixed down to 2" in report.remarks[0]
+    assert play_buffer(sound(2000, 6), 48_000, None, tmp_path / "six.wav").channels == 6
+
+
+def test_a_tail_is_asked_for_in_the_chain_or_the_call(tmp_path: Path, wav: Path) -> None:
+    (tmp_path / "chain.toml").write_text("tail_seconds = 0.5\n" + CHAIN)
+    assert play(wav, tmp_path / "chain.toml", tmp_path / "out.wav").frames == 30_000 + 22_050
+    assert play(wav, tmp_path / "chain.toml", tmp_path / "out.wav", tail_seconds=0).frames == 30_000
+
+
+def test_progress_rises_to_one(tmp_path: Path, wav: Path) -> None:
+    seen: list[float] = []
+    play(wav, output=tmp_path / "out.wav", progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_bad_files_and_folders_are_one_sentence_and_leave_nothing(tmp_path: Path, wav: Path) -> None:
+    (tmp_path / "text.wav").write_text("no sound")
+    soundfile.write(tmp_path / "empty.wav", np.zeros((0, 2)), 48_000)
+    soundfile.write(tmp_path / "many.wav", np.zeros((10, 9)), 48_000)
+    out = tmp_path / "out.wav"
+    cases: list[tuple[type[Exception], str, dict[str, Any]]] = [
+        (BadAudio, "there is no sound file", {"file": tmp_path / "none.wav", "output": out}),
+        (BadAudio, "there is no sound file", {"file": tmp_path, "output": out}),
+        (BadAudio, "is no sound file that can be read", {"file": tmp_path / "text.wav", "output": out}),
+        (BadAudio, "is empty", {"file": tmp_path / "empty.wav", "output": out}),
+        (BadAudio, "has 9 channels; 1 to 8", {"file": tmp_path / "many.wav", "output": out}),
+        (BadRequest, "the folder .*nowhere is not there", {"file": wav, "output": tmp_path / "nowhere" / "out.wav"}),
+        (BadRequest, "should end in .wav", {"file": wav, "output": tmp_path / "out.mp3"}),
+        (BadRequest, "not to both", {"file": wav, "output": out, "device": "x"}),
+        (BadRequest, "there is no chain file", {"file": wav, "output": out, "chain": tmp_path / "none.toml"}),
+        (BadRequest, "8000 to 192000 Hz, not 1", {"file": wav, "output": out, "rate_hz": 1}),
+        (BadRequest, "1 to 8 channels, not 0", {"file": wav, "output": out, "channels": 0}),
+        (BadRequest, "0 to 60 seconds, not nan", {"file": wav, "output": out, "tail_seconds": float("nan")}),
+    ]
+    for kind, sentence, arguments in cases:
+        with pytest.raises(kind, match=sentence) as caught:
+            play(**arguments)
+        assert "\n" not in str(caught.value)
+    assert not out.exists()
+    assert left_over(tmp_path) == []
+
+
+def test_a_file_that_breaks_off_leaves_the_old_output_alone(tmp_path: Path, loop_path: Path) -> None:
+    whole = loop_path.read_bytes()
+    (tmp_path / "half.flac").write_bytes(whole[: len(whole) // 2])
+    out = tmp_path / "out.wav"
+    out.write_text("what was there")
+    with pytest.raises(BadAudio, match=r"half\.flac cannot be read"):
+        play(tmp_path / "half.flac", output=out)
+    assert out.read_text() == "what was there"
+    assert left_over(tmp_path) == []
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path: Path, wav: Path) -> None:
+    done = python(
+        f"""
+        import resource
+        from pathlib import Path
+        from engine.errors import Unavailable
+        from plugin_host.play import play
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+        try:
+            play(Path({str(wav)!r}), output=Path({str(tmp_path / "out.wav")!r}))
+        except Unavailable as error:
+            print(error)
+        """
+    )
+    assert "nothing was kept" in done.stdout, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.wav"]
+
+
+def test_playing_loads_no_torch_and_importing_loads_no_pedalboard(tmp_path: Path, wav: Path) -> None:
+    done = python(
+        f"""
+        import sys
+        from pathlib import Path
+        from plugin_host.play import play
+        print("pedalboard" in sys.modules, "sounddevice" in sys.modules)
+        play(Path({str(wav)!r}), output=Path({str(tmp_path / "out.wav")!r}))
+        print("pedalboard" in sys.modules, "torch" in sys.modules, "scipy" in sys.modules)
+        """
+    )
+    assert done.stdout.split() == ["False", "False", "True", "False", "False"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "sentence"),
+    [
+        ("sys.modules['pedalboard'] = None", 'pip install "attacca-engine[host]"'),
+        ("import ctypes.util; ctypes.util.find_library = lambda name: None", "apt-get install libportaudio2"),
+        ("sys.modules['sounddevice'] = None", "pip install sounddevice"),
+    ],
+)
+def test_what_is_missing_is_named(wav: Path, tmp_path: Path, sabotage: str, sentence: str) -> None:
+    output = f"Path({str(tmp_path / 'out.wav')!r})" if "pedalboard" in sabotage else None
+    done = python(
+        f"""
+        import sys
+        from pathlib import Path
+        {sabotage}
+        from engine.errors import Unavailable
+        from plugin_host.play import play
+        try:
+            play(Path({str(wav)!r}), output={output})
+        except Unavailable as error:
+            print(error)
+        """
+    )
+    assert sentence in done.stdout, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+
+
+class Jack:
+    """A JACK server of our own, with a dummy backend; `environment` is what its clients need."""
+
+    def __init__(self, name: str) -> None:
+        needed = {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), **needed}
+        command = ["jackd", "-R", "-n", name, "-d", "dummy", "-r", "48000", "-p", "1024", "-P", "2", "-C", "2"]
+        self.server = subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.started = self.tool("jack_wait", "-s", name, "-w", "-t", "10").returncode == 0
+
+    def tool(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30)
+
+    def play(self, code: str, file: Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", code, str(file)]
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True)
+
+    def ports(self) -> list[str]:
+        """The two ports a player sends from, as soon as they are there."""
+        ports: list[str] = []
+        for _ in range(200):
+            listed = self.tool("jack_lsp").stdout.splitlines()
+            ports = [port for port in listed if not port.startswith("system:") and "out" in port]
+            if len(ports) == 2:
+                break
+            time.sleep(0.05)
+        return ports
+
+    def close(self) -> None:
+        self.server.terminate()
+        self.server.wait(10)
+        for semaphore in Path("/dev/shm").glob(f"jack_sem.*_{self.environment['JACK_DEFAULT_SERVER']}_*"):
+            semaphore.unlink()
+
+
+@pytest.fixture
+def jack() -> Iterator[Jack]:
+    if not shutil.which("jackd") or not shutil.which("jack_rec") or not find_library("portaudio"):
+        pytest.skip("playing to a real server needs: apt-get install libportaudio2 jackd2")
+    server = Jack(f"attacca-test-{os.getpid()}")
+    try:
+        if not server.started:
+            pytest.skip("jackd does not start here")
+        yield server
+    finally:
+        server.close()
+
+
+PLAY_TO_JACK = """
+import json, msgspec, sys
+from pathlib import Path
+from engine.errors import Unavailable
+from plugin_host.play import play
+try:
+    play(Path(sys.argv[1]), device="no such device")
+except Unavailable as error:
+    print(error)
+try:
+    print(json.dumps(msgspec.to_builtins(play(Path(sys.argv[1]), device="system"))))
+except Unavailable as error:
+    print(error)
+"""
+
+
+def test_a_real_jack_server_carries_the_same_samples(jack: Jack, tmp_path: Path) -> None:
+    """A busy machine may drop periods of any client, the recorder's too: one take of three must be whole."""
+    audio = np.concatenate([np.zeros((72_000, 2), np.float32), sound(48_000), np.zeros((24_000, 2), np.float32)])
+    soundfile.write(tmp_path / "in.wav", audio, 48_000, subtype="FLOAT")
+    takes = []
+    for number in range(3):
+        player = jack.play(PLAY_TO_JACK, tmp_path / "in.wav")
+        recording = tmp_path / f"heard{number}.wav"
+        jack.tool("jack_rec", "-f", str(recording), "-d", "3", "-b", "32", *jack.ports())
+        sentence, printed = player.communicate(timeout=30)[0].splitlines()
+        assert sentence == "there is no sound output 'no such device'; there are: system"
+        report = json.loads(printed)
+        assert (report["frames"], report["rate"], report["output"]) == (144_000, 48_000, "system")
+        heard = soundfile.read(recording, dtype="float32")[0]
+        first = int(np.flatnonzero(heard[:, 0])[0]) if heard.any() else 0
+        heard = heard[first : first + 48_000]
+        same = heard.shape == (48_000, 2) and np.abs(heard - audio[72_000:120_000]).max() < 2**-24
+        takes.append((same, report["underruns"]))
+        if same:
+            break
+    assert any(same for same, _ in takes), takes
+
+
+def test_a_jack_server_that_dies_is_given_up_in_one_sentence(jack: Jack, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", sound(30 * 48_000), 48_000)
+    player = jack.play(PLAY_TO_JACK, tmp_path / "in.wav")
+    assert len(jack.ports()) == 2
+    jack.server.terminate()
+    assert player.communicate(timeout=15)[0].splitlines()[1] == "the device system stopped playing"
+    assert player.returncode == 0
