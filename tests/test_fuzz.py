@@ -185,8 +185,9 @@ def test_thousands_at_a_live_engine_and_it_still_serves(tmp_path: Path) -> None:
             for _ in range(50):
                 osc.send_raw(osc_packet(dice) or b"\0")
             osc.send("/attacca/panic")
+            osc.send("/attacca/subscribe", 0)  # the noise may have sent our replies elsewhere
             osc.send("/attacca/ping", f"turn {turn}")
-            while osc.wait_for("/attacca/pong", timeout_s=10.0).args != (f"turn {turn}",):
+            while osc.wait_for("/attacca/pong", timeout_s=30.0).args != (f"turn {turn}",):
                 pass
         noise_at_the_port(ready["zmq"], dice)
         context.term()
@@ -216,7 +217,7 @@ def rough_socket(endpoint: str, context: zmq.Context[zmq.Socket[bytes]], dice: r
         dealer.send_multipart(zmq_packet(dice) or [b""])
     dealer.send_multipart(protocol.encode(protocol.Ping(token="mark")))
     while True:
-        assert dealer.poll(10_000), "the engine went silent"
+        assert dealer.poll(30_000), "the engine went silent"
         tag, body, *_ = dealer.recv_multipart()
         if tag == b"pong" and msgspec.msgpack.decode(body)["token"] == "mark":
             break

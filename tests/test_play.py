@@ -253,17 +253,20 @@ class Jack:
         needed = {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), **needed}
         command = ["jackd", "-R", "-n", name, "-d", "dummy", "-r", "48000", "-p", "1024", "-P", "2", "-C", "2"]
+        self.players: list[subprocess.Popen[str]] = []
         self.server = subprocess.Popen(
             command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self.started = self.tool("jack_wait", "-s", name, "-w", "-t", "10").returncode == 0
 
     def tool(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30)
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
 
     def play(self, code: str, file: Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", code, str(file)]
-        return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True)
+        player = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True)
+        self.players.append(player)
+        return player
 
     def ports(self) -> list[str]:
         """The two ports a player sends from, as soon as they are there."""
@@ -277,8 +280,9 @@ class Jack:
         return ports
 
     def close(self) -> None:
-        self.server.terminate()
-        self.server.wait(10)
+        for process in (*self.players, self.server):
+            process.kill() if process is not self.server else process.terminate()
+            process.communicate(timeout=30)
         for semaphore in Path("/dev/shm").glob(f"jack_sem.*_{self.environment['JACK_DEFAULT_SERVER']}_*"):
             semaphore.unlink()
 
@@ -321,7 +325,7 @@ def test_a_real_jack_server_carries_the_same_samples(jack: Jack, tmp_path: Path)
         player = jack.play(PLAY_TO_JACK, tmp_path / "in.wav")
         recording = tmp_path / f"heard{number}.wav"
         jack.tool("jack_rec", "-f", str(recording), "-d", "3", "-b", "32", *jack.ports())
-        sentence, printed = player.communicate(timeout=30)[0].splitlines()
+        sentence, printed = player.communicate(timeout=60)[0].splitlines()
         assert sentence == "there is no sound output 'no such device'; there are: system"
         report = json.loads(printed)
         assert (report["frames"], report["rate"], report["output"]) == (144_000, 48_000, "system")
@@ -340,5 +344,5 @@ def test_a_jack_server_that_dies_is_given_up_in_one_sentence(jack: Jack, tmp_pat
     player = jack.play(PLAY_TO_JACK, tmp_path / "in.wav")
     assert len(jack.ports()) == 2
     jack.server.terminate()
-    assert player.communicate(timeout=15)[0].splitlines()[1] == "the device system stopped playing"
+    assert player.communicate(timeout=60)[0].splitlines()[1] == "the device system stopped playing"
     assert player.returncode == 0

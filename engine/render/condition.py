@@ -204,16 +204,32 @@ def gather(
     key = parse_key(request.key) if request.key else None
     overall = K.global_features(
         prompt_width,
-        prompt(request),
+        None if request.strengths.prompt == 0 else prompt(request),
         request.parts,
         (key.root, key.mode) if key else None,
         float(place.tempo_map.tempo_at(place.anchor.start_quarters) * factor),
     )
+    _switch_off(request, targets)
+    if request.strengths.context == 0:
+        context = context[:0]
     matrix = K.frame_features(targets, count)
     K.withhold_notes(matrix, ahead * PATCH, count)
     under = _under(request, place, codec) if request.under else None
     level = _power_db(features[: (ahead - UNSURE) * PATCH]) if past is not None else None
     return Material(ahead, matrix, overall, context, features, under, level)
+
+
+def _switch_off(request: Request, targets: K.FrameTargets) -> None:
+    """A strength of 0 withholds its condition; other strengths do not act in this version."""
+    strengths = request.strengths
+    if strengths.beat == 0:
+        targets.beat_phase = targets.bar_phase = None
+    if strengths.melody == 0:
+        targets.melody = targets.melody_onset = None
+    if strengths.chords == 0:
+        targets.chroma = None
+    if strengths.intensity == 0:
+        targets.intensity_db = None
 
 
 def _under(request: Request, place: Place, codec: Codec) -> Tensor | None:

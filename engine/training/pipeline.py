@@ -6,7 +6,9 @@ shares are those that two CPU cores have shown to need (docs/LOG.md).
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,11 @@ from engine.training.data import Latents
 
 SHARES = {"corpus": 0.27, "codec": 0.14, "vocoder": 0.11, "teacher": 0.34, "student": 0.11}
 CORPUS_TIMES_REAL_TIME = 35.0
+FEWEST_SONGS = 66
+
+
+class _EnoughError(Exception):
+    """The corpus stage has spent its time."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Plan:
     def of(budget_minutes: float) -> Plan:
         seconds = {name: 60.0 * budget_minutes * share for name, share in SHARES.items()}
         hours = seconds["corpus"] * CORPUS_TIMES_REAL_TIME / 3600.0
-        return Plan(max(0.05, hours), seconds)
+        return Plan(max(0.9, hours), seconds)
 
 
 @dataclass
@@ -57,20 +64,23 @@ class Workshop:
 
 
 def render_corpus(shop: Workshop) -> None:
-    """Compose and render until the corpus has its hours; what is there is kept."""
+    """Compose and render until the corpus has its hours or its time is up; what is there is kept."""
     from rich.progress import Progress
 
     from engine.training.corpus.build import build
 
+    deadline = time.monotonic() + shop.plan.seconds["corpus"]
     with Progress(console=shop.console) as bar:
         task = bar.add_task("corpus")
-        build(
-            shop.corpus,
-            shop.plan.corpus_hours,
-            max(1, os.cpu_count() or 1),
-            shop.seed,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if time.monotonic() > deadline and done >= FEWEST_SONGS:
+                raise _EnoughError
+
+        with contextlib.suppress(_EnoughError):
+            workers = max(1, os.cpu_count() or 1)
+            build(shop.corpus, shop.plan.corpus_hours, workers, shop.seed, tell)
 
 
 def train_prompt(shop: Workshop) -> tuple[PromptHead, prompt.Vocabulary]:
