@@ -8,6 +8,7 @@ OSC addresses are in `bridge.addresses`. `python -m bridge.protocol` prints docs
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -183,10 +184,15 @@ def explain(error: msgspec.ValidationError, struct: type[msgspec.Struct]) -> str
     """The sentence for a value out of range: which field, what it takes, what came."""
     what, _, path = str(error).partition(" - at `$.")
     name = path.rstrip("`").partition(".")[0].partition("[")[0]
-    for field in msgspec.inspect.type_info(struct).fields:  # type: ignore[attr-defined]
-        if field.encode_name == name:
-            return f"{path.rstrip('`')}: {what}. Legal: {describe(field.type)}"
-    return str(error)
+    legal = _legal(struct).get(name)
+    return str(error) if legal is None else f"{path.rstrip('`')}: {what}. Legal: {legal}"
+
+
+@cache
+def _legal(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """Field -> its type and range in words. (Asking msgspec takes a third of a millisecond.)"""
+    info: Any = msgspec.inspect.type_info(struct)
+    return {field.encode_name: describe(field.type) for field in info.fields}
 
 
 def describe(kind: msgspec.inspect.Type) -> str:
