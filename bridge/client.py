@@ -34,7 +34,6 @@ from bridge.protocol import (
     AskHealth,
     AskInfo,
     AskMetrics,
-    AudioHeader,
     Cancel,
     Failed,
     Info,
@@ -44,97 +43,16 @@ from bridge.protocol import (
     Subscribe,
 )
 from bridge.requests import Prompt, Tempo, generate_request, new_request
-from bridge.wire import SILENCE_S, Replies, Wire, no_engine
+from bridge.take import Stream, Take, next_reply
+from bridge.wire import SILENCE_S, Wire
 from engine import errors
 from engine.events import Accepted, Health, Metrics, Progress
-from engine.types import Audio, BarAudio, InlineAudio, Report, Request
+from engine.types import Audio, InlineAudio, Report, Request
 
 __all__ = ["Engine", "Stream", "Take", "connect", "default_endpoint", "generate_request", "new_request"]
 
 Source = str | os.PathLike[str] | tuple[Audio, int]
 _T = TypeVar("_T", bound=msgspec.Struct)
-_ERRORS: dict[str, type[errors.AttaccaError]] = {
-    kind.code: kind
-    for kind in (
-        errors.BadRequest,
-        errors.BadAudio,
-        errors.BadMidi,
-        errors.BadBundle,
-        errors.Refused,
-        errors.Expired,
-        errors.Cancelled,
-        errors.NoEngine,
-        errors.Unavailable,
-    )
-}
-
-
-class Take(msgspec.Struct, frozen=True, kw_only=True):
-    """A finished render. audio: float32 [frames, channels]; bars: the same, cut at the bar lines.
-
-    lead_in: for a continuation at its source's end and rate, the source's last 20 ms as the
-    seam leaves them, [frames, channels]; else None.
-    """
-
-    audio: Audio
-    rate: int
-    report: Report
-    bars: tuple[Audio, ...]
-    lead_in: Audio | None = None
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write a float WAV, whole or not at all. Raises Unavailable."""
-        from bridge.wavefile import write_wav
-
-        write_wav(Path(path), self.audio, self.rate)
-        return Path(path)
-
-
-class Stream:
-    """Iterates over the bars of one request as they come; `report` is there after the last.
-
-    Leaving the loop early does not cancel; `cancel()` does.
-    """
-
-    def __init__(self, wire: Wire, request: Request, deadline: Deadline, on_progress: Callable[[float], None] | None):
-        self.id = request.id
-        self.report: Report | None = None
-        self._wire = wire
-        self._deadline = deadline
-        self._on_progress = on_progress
-        self._replies = wire.expect(request.id)
-        self._bar = 0
-
-    def __iter__(self) -> Iterator[BarAudio]:
-        try:
-            while self.report is None:
-                body, audio = _next(self._replies, self._deadline, self)
-                if isinstance(body, AudioHeader):
-                    assert audio is not None
-                    yield self._bar_audio(body, audio)
-                else:
-                    self._note(body)
-        finally:
-            self._wire.forget(self.id)
-
-    def cancel(self) -> None:
-        """Take the request back; the loop then raises Cancelled."""
-        self._wire.send(Cancel(id=self.id))
-
-    def _bar_audio(self, header: AudioHeader, audio: Audio) -> BarAudio:
-        bar = -1 if header.first_frame < 0 else self._bar
-        self._bar = bar + 1
-        return BarAudio(bar=bar, first_frame=header.first_frame, rate=header.rate, audio=audio, last=header.last)
-
-    def _note(self, body: Any) -> None:
-        if isinstance(body, Report):
-            self.report = body
-        elif isinstance(body, Failed):
-            raise _ERRORS.get(body.code, errors.AttaccaError)(body.text)
-        elif isinstance(body, Progress) and self._on_progress is not None:
-            self._on_progress(body.fraction)
-        else:
-            assert isinstance(body, Progress | Accepted), type(body)
 
 
 class Engine:
@@ -267,7 +185,7 @@ class Engine:
         replies = self._wire.expect(token)
         try:
             self._wire.send(Ping(token=token))
-            body, _ = _next(replies, clock, self._wire.endpoint)
+            body, _ = next_reply(replies, clock, self._wire.endpoint)
         finally:
             self._wire.forget(token)
         assert isinstance(body, Pong)
@@ -289,7 +207,7 @@ class Engine:
             replies = self._wire.expect(key)
             try:
                 self._wire.send(question)
-                body, _ = _next(replies, Deadline(timeout_s), None)
+                body, _ = next_reply(replies, Deadline(timeout_s), None)
             finally:
                 self._wire.forget(key)
         assert isinstance(body, kind)
@@ -309,25 +227,6 @@ def _validate(request: Request) -> None:
         msgspec.convert(msgspec.to_builtins(request), Request)
     except msgspec.ValidationError as error:
         raise errors.BadRequest(protocol.explain(error, Request)) from error
-
-
-def _next(replies: Replies, deadline: Deadline, waiting: Stream | str | None) -> tuple[Any, Audio | None]:
-    """The next reply. A stream that runs out of time is cancelled and raises Expired."""
-    while True:
-        try:
-            body, audio = replies.get(timeout=deadline.left_s(3600.0))
-        except queue.Empty:
-            if not deadline.past():
-                continue
-            if isinstance(waiting, str):
-                raise errors.NoEngine(no_engine(waiting)) from None
-            if waiting is None:
-                raise errors.Expired("the engine is there, but busy: it did not answer in time") from None
-            waiting.cancel()
-            raise errors.Expired("the engine did not finish within timeout_s: the request was taken back") from None
-        if isinstance(body, Exception):
-            raise body
-        return body, audio
 
 
 def _read(path: Path) -> tuple[Audio, int]:

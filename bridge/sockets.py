@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket as unix
 
 import zmq
 
@@ -31,15 +32,31 @@ def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
     port = endpoint.rpartition(":")[2]
     if endpoint.startswith("tcp://") and port != "*" and not (port.isdecimal() and int(port) < 65_536):
         raise BadRequest(f"{endpoint} has no port from 0 to 65535 (0 or *: any that is free)")
+    if endpoint.startswith("ipc://") and _somebody_listens(endpoint.removeprefix("ipc://")):
+        raise _in_use(endpoint)
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Unavailable(
-                f"{endpoint} is in use, perhaps by another engine: stop that one, or choose another "
-                "with --zmq tcp://127.0.0.1:PORT"
-            ) from error
+            raise _in_use(endpoint) from error
         raise Unavailable(f"cannot serve at {endpoint}: {zmq.strerror(error.errno or 0)}") from error
     bound = socket.getsockopt(zmq.LAST_ENDPOINT)
     assert isinstance(bound, bytes)
     return bound.rstrip(b"\0").decode()
+
+
+def _somebody_listens(path: str) -> bool:
+    """Whether an ipc path is served. (ZeroMQ would take it over without a word.)"""
+    with unix.socket(unix.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
+
+
+def _in_use(endpoint: str) -> Unavailable:
+    return Unavailable(
+        f"{endpoint} is in use, perhaps by another engine: stop that one, or choose another "
+        "with --zmq tcp://127.0.0.1:PORT"
+    )

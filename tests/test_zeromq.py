@@ -250,6 +250,8 @@ def test_ipc_works(tmp_path: Path) -> None:
         dealer = Dealer(server.zeromq.endpoint)
         dealer.send("ping", token="ipc")
         assert dealer.receive()[1]["token"] == "ipc"
+        with pytest.raises(Unavailable, match="in use"):
+            Server(Options(fake=True, zmq=server.zeromq.endpoint, osc="off", render_dir=tmp_path))
         dealer.close()
 
 

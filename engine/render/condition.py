@@ -31,7 +31,15 @@ from engine.models import features as F
 from engine.models.codec import LATENT_HOP, LATENTS, PATCH, Codec
 from engine.models.denoiser import Conditions
 from engine.render.source import Source, model_view, source_of
-from engine.timing import Anchor, TempoMap, anchor, halved_or_doubled, new_bar_boundaries, phases
+from engine.timing import (
+    Anchor,
+    TempoMap,
+    anchor,
+    halved_or_doubled,
+    new_bar_boundaries,
+    phases,
+    quarters_at_centres,
+)
 from engine.types import MODEL_RATE_HZ, Audio, Request
 
 CONTEXT = 48
@@ -111,32 +119,16 @@ class Material:
 def grid_phases(
     place: Place, first: int, count: int, factor: Fraction
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Beat and bar phase at feature frames first ... first + count from time zero.
-
-    Before the map's start the grid is continued backwards by whole bars of its first tempo.
-    """
+    """Beat and bar phase [count] at feature frames first ... first + count from time zero."""
     start = place.anchor.start_seconds + Fraction(first * F.HOP, F.RATE_HZ)
-    early = 0
-    if start < 0:
-        early = min(count, math.ceil(-start * F.RATE_HZ / F.HOP))
-        bar = place.tempo_map.seconds_at(place.tempo_map.bar_start_quarters(1))
-        whole = bar * math.ceil(-start / bar) * factor.denominator
-        lead = phases(place.tempo_map, start + whole, F.HOP, F.RATE_HZ, early, factor)
-    begin = start + Fraction(early * F.HOP, F.RATE_HZ)
-    rest = phases(place.tempo_map, begin, F.HOP, F.RATE_HZ, count - early, factor)
-    parts = [(lead[i], rest[i]) if early else (rest[i],) for i in (0, 1)]
-    beat, bar_phase = (np.concatenate(part).astype(np.float32) for part in parts)
-    return beat, bar_phase
+    beat, bar = phases(place.tempo_map, start, F.HOP, F.RATE_HZ, count, factor)
+    return beat.astype(np.float32), bar.astype(np.float32)
 
 
 def quarters_of(place: Place, first: int, count: int) -> NDArray[np.float64]:
-    """Quarters from the first new bar at feature frames first ... ; negative before it."""
-    from engine.timing import quarters_at_centres
-
-    ahead = max(0, -first)
-    found = quarters_at_centres(place.tempo_map, place.anchor.start_seconds, F.HOP, F.RATE_HZ, max(1, count - ahead))
-    found = found - found[0]
-    return np.concatenate([np.arange(-ahead, 0) * 1e-3, found])[:count]
+    """Quarters from the first new bar at feature frames first ...; negative before it."""
+    start = place.anchor.start_seconds + Fraction(first * F.HOP, F.RATE_HZ)
+    return quarters_at_centres(place.tempo_map, start, F.HOP, F.RATE_HZ, count, place.anchor.start_quarters)
 
 
 def targets_of(request: Request, place: Place, first: int, count: int, factor: Fraction) -> K.FrameTargets:
