@@ -186,7 +186,7 @@ def gather(
         place.remarks.append(remark)
     count = (ahead + place.latents) * PATCH
     targets = targets_of(request, place, -ahead * PATCH, count, factor)
-    targets.intensity_db = intensity_of(request, place, past, ahead, count)
+    targets.intensity_db = intensity_of(request, place, None if request.under else past, ahead, count)
     features = torch.full((ahead * PATCH, F.CHANNELS), F.FLOOR_DB)
     context = torch.zeros(0, LATENTS)
     if past is not None:
@@ -202,12 +202,13 @@ def gather(
         float(place.tempo_map.tempo_at(place.anchor.start_quarters) * factor),
     )
     _switch_off(request, targets)
-    if request.strengths.context == 0:
+    if request.strengths.context == 0 or request.under:
         context = context[:0]
     matrix = K.frame_features(targets, count)
     K.withhold_notes(matrix, ahead * PATCH, count)
     under = _under(request, place, codec) if request.under else None
-    level = _power_db(features[: (ahead - UNSURE) * PATCH]) if past is not None else None
+    carries = past is not None and not request.under
+    level = _power_db(features[: (ahead - UNSURE) * PATCH]) if carries else None
     return Material(ahead, matrix, overall, context, features, under, level)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +120,12 @@ def run(
     resume: bool = True,
     seed: int = 1,
     name: str = "attacca-v0",
+    corpus_hours: float | None = None,
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Train a bundle under a time budget on two cores or more; returns its folder and evaluation.
 
+    corpus_hours: how much music to render or reuse, instead of what the budget's share buys.
     start_from: a bundle whose codec, vocoder, prompt head and student are the starting point.
     Running again with the same OUT goes on where the last run stopped; `resume=False` refuses an
     OUT that already holds stages.
@@ -134,6 +136,8 @@ def run(
     if data is not None:
         raise BadRequest("training on a folder of sounds is not built yet; leave --data out")
     shop = prepare(budget_minutes, out, device, seed, console)
+    if corpus_hours is not None:
+        shop.plan = replace(shop.plan, corpus_hours=corpus_hours)
     if not resume and shop.folder.exists():
         raise BadRequest(f"{shop.folder} exists; choose another output folder or resume")
     networks, vocabulary, songs = foundation(shop, start_from)
