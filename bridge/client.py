@@ -66,7 +66,12 @@ class Engine:
         connect_timeout_s: float = 2.0,
         silence_s: float = SILENCE_S,
     ) -> None:
-        """endpoint: else ATTACCA_ZMQ, else tcp://127.0.0.1:9800. Raises NoEngine after the timeout."""
+        """endpoint: else ATTACCA_ZMQ, else tcp://127.0.0.1:9800. Raises NoEngine after the timeout.
+
+        keys: a folder of CURVE keys (bridge.curve), else ATTACCA_KEYS, for an engine on another machine.
+        """
+        folder = os.environ.get("ATTACCA_KEYS")
+        keys = keys or (Path(folder) if folder else None)
         self.endpoint = endpoint or default_endpoint()
         self._asking = threading.Lock()
         self._wire = Wire(self.endpoint, keys, silence_s)

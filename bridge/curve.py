@@ -2,7 +2,7 @@
 
 A folder of keys: `engine.key` (public), `engine.key_secret`, `client.key`, `client.key_secret`,
 and `clients/` with the public key of every client that may come in. A client needs
-`engine.key`, `client.key` and `client.key_secret` only.
+`engine.key`, `client.key` and `client.key_secret` only. `python -m bridge.curve DIR` makes one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import zmq
 import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 
-from engine.errors import BadRequest, Refused, Unavailable
+from engine.errors import AttaccaError, BadRequest, Refused, Unavailable
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
 
@@ -75,7 +75,18 @@ def _load(path: Path) -> tuple[bytes, bytes]:
     try:
         public, secret = zmq.auth.load_certificate(path)
     except (OSError, ValueError) as error:
-        raise Unavailable(f"no key at {path}: make keys with bridge.curve.create_keys") from error
+        raise Unavailable(f"no key at {path}: make keys with `python -m bridge.curve DIR`") from error
     if secret is None:
         raise Unavailable(f"{path} holds no secret key")
     return public, secret
+
+
+if __name__ == "__main__":
+    import sys
+
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m bridge.curve DIR")
+    try:
+        create_keys(Path(sys.argv[1]))
+    except AttaccaError as error:
+        sys.exit(str(error))

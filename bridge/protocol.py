@@ -77,8 +77,8 @@ class Subscribe(Struct, frozen=True):
 class AudioHeader(Struct, frozen=True):
     """One bar; its float32 interleaved frames follow as a frame of their own.
 
-    first_frame counts from the first new bar; a lead-in (the end of the input as the seam
-    leaves it) has a negative one. `last` marks the last bar.
+    first_frame counts from the first new bar; a continuation's lead-in, the new sound right before
+    it, which the seam fades in (engine.render.join), has a negative one. `last` marks the last bar.
     """
 
     id: str

@@ -59,7 +59,8 @@ class Session:
     ) -> bool:
         """Submit; `live` fills prompts, intensity and melody that the request leaves open.
 
-        Live MIDI notes go to the next request without a melody, whichever socket it came by.
+        Live MIDI notes go to the next request without a melody, whichever socket it came by; where
+        its tempo follows from source_bars, they are taken at 120.
         """
         request = self._with_notes(request)
         if live:

@@ -40,8 +40,8 @@ _ERRORS: dict[str, type[errors.AttaccaError]] = {
 class Take(msgspec.Struct, frozen=True, kw_only=True):
     """A finished render. audio: float32 [frames, channels]; bars: the same, cut at the bar lines.
 
-    lead_in: for a continuation at its source's end and rate, the source's last 20 ms as the
-    seam leaves them, [frames, channels]; else None.
+    lead_in: of a continuation, the new sound of the 20 ms right before it, which a seam fades in
+    while the source fades out, [frames, channels]; else None.
     """
 
     audio: Audio

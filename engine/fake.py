@@ -61,8 +61,8 @@ class FakeRenderer:
         if source is not None and rate != source_rate:
             length = int(Fraction(length * rate, source_rate) + Fraction(1, 2))
         place = anchor(length, rate, tempo_map, request.at_bar)
-        if source is not None and rate == source_rate and place.padding_frames == 0:
-            _lead_in(source[: place.start_frame], rate, channels, emit)
+        if place.start_frame > 0:
+            emit(_lead_in(min(place.start_frame, round(SEAM_SECONDS * rate)), rate, channels))
         lines = new_bar_boundaries(place, tempo_map, request.bars, rate)
         for k in range(request.bars):
             self._wait(progress, cancelled, k, request.bars)
@@ -144,11 +144,7 @@ def _bar(tempo_map: TempoMap, place: Anchor, k: int, lines: list[int], rate: int
     return np.repeat(sound.astype(np.float32)[:, None], channels, axis=1)
 
 
-def _lead_in(before: Audio, rate: int, channels: int, emit: Callable[[BarAudio], None]) -> None:
-    """The input's last 20 ms as ALL has them: faded out by equal power, towards silence here."""
-    seam = min(len(before), round(SEAM_SECONDS * rate))
-    if seam == 0 or channels != before.shape[1]:
-        return
-    fade = np.cos(np.pi / 2 * (np.arange(seam) + 0.5) / seam).astype(np.float32)
-    audio = np.ascontiguousarray(before[-seam:] * fade[:, None])
-    emit(BarAudio(bar=-1, first_frame=-seam, rate=rate, audio=audio, last=False))
+def _lead_in(frames: int, rate: int, channels: int) -> BarAudio:
+    """What sounds right before the first new bar and is faded in at the seam: here, silence."""
+    audio = np.zeros((frames, channels), np.float32)
+    return BarAudio(bar=-1, first_frame=-frames, rate=rate, audio=audio, last=False)

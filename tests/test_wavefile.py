@@ -63,6 +63,16 @@ def test_targets_are_checked_before_rendering(tmp_path: Path, name: str, error: 
         wavefile.check_target(tmp_path / name, "-o")
 
 
+def test_the_same_audio_gives_the_same_bytes_at_any_time(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        wavefile.write_wav(tmp_path / name, RAMP, 44_100)
+    data = (tmp_path / "a.wav").read_bytes()
+    at = data.find(b"PEAK")
+    assert at > 0 and data[at + 12 : at + 16] == bytes(4), "libsndfile writes the time of day here"
+    assert data == (tmp_path / "b.wav").read_bytes()
+    assert np.array_equal(soundfile.read(tmp_path / "a.wav")[0], RAMP)
+
+
 def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
     """A child may write 64 kB at most: the old file stays whole, the sentence says what to do."""
     target = tmp_path / "out.wav"

@@ -13,6 +13,7 @@ import pytest
 import zmq
 
 from bridge import curve, protocol
+from bridge.client import connect
 from bridge.loop import Loop
 from bridge.serve import Options, Server
 from bridge.zeromq import ZeroMQServer
@@ -290,6 +291,8 @@ def test_with_keys_only_those_who_have_one_are_heard(tmp_path: Path) -> None:
                 dealer.close()
 
         assert [knock(keys), knock(others), knock(None)] == [True, False, False]
+        with connect(where, keys=keys) as engine:
+            assert engine.info().bundle == "fake"
 
 
 def test_keys_that_are_not_there(tmp_path: Path) -> None:
