@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from engine.training.corpus.compose import compose, style_names
 from engine.training.corpus.song import NoteEvent, Part, Song
 
-SEEDS = range(6)
+SEEDS = range(5)
 
 
 @lru_cache(maxsize=1)
 def all_songs() -> dict[str, list[Song]]:
-    """Six songs of every style, each with its own seed."""
+    """Five songs of every style, each with its own seed."""
     names = style_names()
     return {name: [compose(1000 * i + seed, name) for seed in SEEDS] for i, name in enumerate(names)}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,7 +88,7 @@ def test_join_is_equal_power():
 def test_windows_cover_the_new_latents_once_and_fit(new, context):
     parts = spans(new, context)
     assert parts[0][0] == -2 and parts[-1][1] == new
-    assert all(a[1] == b[0] for a, b in zip(parts, parts[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(parts))
     sizes = [last - first for first, last in parts]
     assert sizes[0] + context <= WINDOW and all(0 < size <= WINDOW - 48 or i == 0 for i, size in enumerate(sizes))
 

@@ -25,7 +25,8 @@ def consistency(model: Denoiser, z: Tensor, time: Tensor, guidance: Tensor, give
     """f(z, w, c, t) -> z_0 (AudioLCM Eq. 12), the guidance scale s = 1 + w [B] as an input."""
     skip, out = boundary(time)
     estimate = z - time[:, None, None] * model(z, time, guidance, given)
-    return skip * z + out * estimate
+    result: Tensor = skip * z + out * estimate
+    return result
 
 
 def solver_jump(teacher: Velocity, z: Tensor, start: Tensor, end: Tensor, k: int) -> Tensor:

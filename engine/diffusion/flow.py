@@ -6,6 +6,7 @@ noise schedule alpha_t = 1 - t, sigma_t = t in the terms of AudioLCM Eq. 3 and 9
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -45,21 +46,22 @@ def guided_velocity(model: Denoiser, given: Conditions, guidance: Tensor) -> Vel
     def velocity(z: Tensor, time: Tensor) -> Tensor:
         ones = torch.ones(2 * len(z))
         full, empty = model(torch.cat([z, z]), torch.cat([time, time]), ones, both).chunk(2)
-        return empty + guidance[:, None, None] * (full - empty)
+        result: Tensor = empty + guidance[:, None, None] * (full - empty)
+        return result
 
     return velocity
 
 
 def euler(velocity: Velocity, z: Tensor, times: Tensor) -> Tensor:
     """Integrate from times[0] to times[-1] (descending) by Euler steps."""
-    for now, after in zip(times[:-1], times[1:], strict=True):
+    for now, after in itertools.pairwise(times):
         z = z + (after - now) * velocity(z, now.expand(len(z)))
     return z
 
 
 def heun(velocity: Velocity, z: Tensor, times: Tensor) -> Tensor:
     """Integrate by Heun's second-order steps, two velocity calls each."""
-    for now, after in zip(times[:-1], times[1:], strict=True):
+    for now, after in itertools.pairwise(times):
         first = velocity(z, now.expand(len(z)))
         guess = z + (after - now) * first
         second = velocity(guess, after.expand(len(z)))

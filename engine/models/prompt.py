@@ -56,7 +56,7 @@ class SentenceEncoder:
     def _layer(self, x: Tensor, mask: Tensor, name: str) -> Tensor:
         def heads(part: str) -> Tensor:
             projected = self._linear(x, f"{name}.attention.self.{part}")
-            return projected.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+            return projected.reshape(*projected.shape[:-1], HEADS, -1).transpose(1, 2)
 
         mixed = nn.functional.scaled_dot_product_attention(heads("query"), heads("key"), heads("value"), attn_mask=mask)
         mixed = self._linear(mixed.transpose(1, 2).flatten(2), f"{name}.attention.output.dense")

@@ -3,6 +3,7 @@
 Time zero is the first new frame at the caller's rate. Latent j stands for the eight feature frames
 centred 4096 j + 512 i samples (48 kHz) after it; context has negative j. The last `UNSURE`
 latents before zero are made anew even where context exists: their windows reach past its end.
+A context that is silent counts as none.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from engine.models import conditions as K
 from engine.models import features as F
 from engine.models.codec import LATENT_HOP, LATENTS, PATCH, Codec
 from engine.models.denoiser import Conditions
-from engine.render.source import Source, model_view, source_of
+from engine.render.source import SILENCE, Check, Source, model_view, source_of, unchecked
 from engine.timing import (
     Anchor,
     TempoMap,
@@ -44,6 +45,7 @@ from engine.types import MODEL_RATE_HZ, Audio, Request
 
 CONTEXT = 48
 UNSURE = 2
+MARGIN = 4
 TAIL_FRAMES = 4
 
 
@@ -70,9 +72,9 @@ class Place:
         return -(-frames // PATCH)
 
 
-def place_of(request: Request, inline: Audio | None) -> Place:
-    """Read the source and put the new bars on the grid; raises `BadRequest` kinds."""
-    source = source_of(request, inline)
+def place_of(request: Request, inline: Audio | None, check: Check = unchecked) -> Place:
+    """Read the source and put the new bars on the grid; raises `BadRequest` kinds, and what `check` raises."""
+    source = source_of(request, inline, check)
     rate_in = MODEL_RATE_HZ if source is None else source.rate
     frames = 0 if source is None else len(source.audio)
     tempo_map = request_map(request, frames, rate_in)
@@ -173,14 +175,18 @@ def gather(
     codec: Codec,
     prompt: Callable[[Request], NDArray[np.float32] | None],
     prompt_width: int,
+    check: Check = unchecked,
 ) -> Material:
     """Build the material of a request: one codec pass over the context, the rest is arithmetic."""
     ahead, past = UNSURE, None
+    check()
     if place.source is not None:
         available = place.anchor.start_frame / place.source.rate * MODEL_RATE_HZ / LATENT_HOP
         ahead = int(min(CONTEXT, max(UNSURE, math.floor(available))))
         past = model_view(place.source, place.anchor.start_frame, ahead * LATENT_HOP / MODEL_RATE_HZ)
         past = np.pad(past, ((ahead * LATENT_HOP - len(past), 0), (0, 0)))
+        if float(np.abs(past).max()) < SILENCE:
+            past = None
     factor, remark = halved_or_doubled(place.tempo_map.tempo_at(place.anchor.start_quarters))
     if remark:
         place.remarks.append(remark)
@@ -206,7 +212,7 @@ def gather(
         context = context[:0]
     matrix = K.frame_features(targets, count)
     K.withhold_notes(matrix, ahead * PATCH, count)
-    under = _under(request, place, codec) if request.under else None
+    under = _under(place, codec, check) if request.under else None
     carries = past is not None and not request.under
     level = _power_db(features[: (ahead - UNSURE) * PATCH]) if carries else None
     return Material(ahead, matrix, overall, context, features, under, level)
@@ -225,17 +231,25 @@ def _switch_off(request: Request, targets: K.FrameTargets) -> None:
         targets.intensity_db = None
 
 
-def _under(request: Request, place: Place, codec: Codec) -> Tensor | None:
-    """Latents of what sounds under the new bars: the source from its grid position on."""
+def _under(place: Place, codec: Codec, check: Check) -> Tensor | None:
+    """Latents [place.latents, 64] of what sounds under the new bars: the source from its grid position on.
+
+    Encoded in pieces, each with MARGIN latents to both sides, so that no call takes long.
+    """
     if place.source is None:
         return None
-    end = place.anchor.start_frame + round(place.seconds * place.source.rate)
-    seconds = place.latents * LATENT_HOP / MODEL_RATE_HZ
-    start = Fraction(place.anchor.start_frame, place.source.rate)
-    whole = model_view(place.source, max(end, round((start + Fraction(seconds)) * place.source.rate)), seconds)
-    features = F.analyse_tensor(torch.from_numpy(whole))[: place.latents * PATCH]
-    with torch.no_grad():
-        return codec.encode(features[None])[0]
+    pieces, rate = [], place.source.rate
+    for first in range(0, place.latents, CONTEXT):
+        check()
+        count = min(CONTEXT, place.latents - first)
+        last_frame = place.anchor.start_frame + round((first + count + MARGIN) * LATENT_HOP * rate / MODEL_RATE_HZ)
+        samples = (count + 2 * MARGIN) * LATENT_HOP
+        view = model_view(place.source, last_frame, samples / MODEL_RATE_HZ)
+        view = np.pad(view, ((samples - len(view), 0), (0, 0)))
+        features = F.analyse_tensor(torch.from_numpy(view))[: (count + 2 * MARGIN) * PATCH]
+        with torch.no_grad():
+            pieces.append(codec.encode(features[None])[0, MARGIN : MARGIN + count])
+    return torch.cat(pieces)
 
 
 def _power_db(features: Tensor) -> float:

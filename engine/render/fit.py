@@ -18,7 +18,7 @@ from engine.types import MODEL_RATE_HZ, Audio, BarAudio
 def to_channels(audio: Audio, channels: int) -> Audio:
     """[n, 2] to [n, channels]: mono is the mean, more than two repeat left and right."""
     if channels == 1:
-        return audio.mean(axis=1, keepdims=True)
+        return np.asarray(audio.mean(axis=1, keepdims=True), np.float32)
     return audio[:, np.arange(channels) % 2]
 
 

@@ -78,10 +78,15 @@ class ModelRenderer:
         cancelled: Callable[[], bool],
     ) -> Rendered:
         """Emit the bars of `request`; see `engine.types.Renderer`."""
-        place = place_of(request, inline)
+
+        def check() -> None:
+            if cancelled():
+                raise Cancelled("cancelled while it was prepared")
+
+        place = place_of(request, inline, check)
         started = time.perf_counter()
         width = self.networks.student.config.prompt
-        material = gather(request, place, self.networks.codec, self.prompt_vector, width)
+        material = gather(request, place, self.networks.codec, self.prompt_vector, width, check)
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
         fitter = Fitter(place.rate, place.channels, place.lines, self._seam(place))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 from engine.types import Audio
@@ -41,10 +42,10 @@ class Limiter:
         self.past, self.done = whole[first:], end - first
         return np.asarray(out, np.float32)
 
-    def _gain(self, audio: Audio) -> np.ndarray:
+    def _gain(self, audio: Audio) -> NDArray[np.float64]:
         peak = np.abs(audio).max(axis=1)
         needed = np.minimum(1.0, CEILING / np.maximum(peak, 1e-9))
         width = 2 * self.reach + 1
         lowest = minimum_filter1d(needed, width, mode="nearest")
         smooth = uniform_filter1d(lowest, width, mode="nearest")
-        return np.minimum(smooth, needed)
+        return np.asarray(np.minimum(smooth, needed))

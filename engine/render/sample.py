@@ -6,6 +6,7 @@ chain windows, each with the last latents of the one before as its context.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -30,7 +31,7 @@ def spans(new: int, context: int) -> list[tuple[int, int]]:
         return [(-UNSURE, new)]
     count = -(-total // (WINDOW - CONTEXT))
     edges = [-UNSURE + round(total * i / count) for i in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,15 @@ from engine.errors import BadAudio
 from engine.timing import shown
 from engine.types import MAX_SECONDS, MODEL_RATE_HZ, RATE_RANGE_HZ, Audio, Request
 
-SILENCE_DB = -80.0
+SILENCE = 1e-4
+BLOCK_FRAMES = 1 << 18
+"""What is read or looked through between two looks at whether the request still stands."""
+
+Check = Callable[[], None]
+
+
+def unchecked() -> None:
+    """Where nobody cancels."""
 
 
 @dataclass(frozen=True)
@@ -24,41 +34,62 @@ class Source:
     rate: int
 
 
-def read_audio(path: str) -> Source:
-    """A WAV, FLAC, OGG, MP3 or AIFF file; `BadAudio` says in one sentence what is wrong with it."""
+def read_audio(path: str, check: Check = unchecked) -> Source:
+    """A WAV, FLAC, OGG, MP3 or AIFF file; `BadAudio` says in one sentence what is wrong with it.
+
+    `check` is called every few seconds of audio and may raise.
+    """
     if not Path(path).is_file():
         raise BadAudio(f"there is no file {shown(path)}")
     try:
-        info = soundfile.info(path)
-        if info.frames > MAX_SECONDS * info.samplerate:
-            raise BadAudio(f"{shown(path)} is longer than {MAX_SECONDS // 60} minutes; cut it first")
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            if file.frames > MAX_SECONDS * file.samplerate:
+                raise BadAudio(f"{shown(path)} is longer than {MAX_SECONDS // 60} minutes; cut it first")
+            source = Source(_read_blocks(file, check), int(file.samplerate))
     except (OSError, RuntimeError) as error:
         raise BadAudio(f"cannot read {shown(path)} as audio; WAV, FLAC, OGG, MP3 and AIFF are read") from error
-    return checked(Source(audio, int(rate)), shown(path))
+    return checked(source, shown(path), check)
 
 
-def checked(source: Source, name: str) -> Source:
+def _read_blocks(file: soundfile.SoundFile, check: Check) -> Audio:
+    """All frames of an open file, float32 [frames, channels]; no more than are there."""
+    audio, held = np.zeros((file.frames, file.channels), np.float32), 0
+    while held < len(audio):
+        check()
+        read = len(file.read(out=audio[held : held + BLOCK_FRAMES], always_2d=True))
+        if read == 0:
+            break
+        held += read
+    return audio[:held]
+
+
+def checked(source: Source, name: str, check: Check = unchecked) -> Source:
     """The source, or `BadAudio` if it is empty, non-finite, silent or at a rate outside the range."""
     if len(source.audio) == 0:
         raise BadAudio(f"{name} is empty: there is nothing to continue")
     if not RATE_RANGE_HZ[0] <= source.rate <= RATE_RANGE_HZ[1]:
         raise BadAudio(f"{name} has a rate of {source.rate} Hz; {RATE_RANGE_HZ[0]} to {RATE_RANGE_HZ[1]} are read")
-    if not bool(np.isfinite(source.audio).all()):
-        raise BadAudio(f"{name} holds NaN or infinite samples")
-    if float(np.abs(source.audio).max()) < 10 ** (SILENCE_DB / 20):
+    peak = 0.0
+    for first in range(0, len(source.audio), BLOCK_FRAMES):
+        check()
+        block = source.audio[first : first + BLOCK_FRAMES]
+        low, high = float(block.min()), float(block.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise BadAudio(f"{name} holds NaN or infinite samples")
+        peak = max(peak, high, -low)
+    if peak < SILENCE:
         raise BadAudio(f"{name} is silent: there is nothing to continue")
     return source
 
 
-def source_of(request: Request, inline: Audio | None) -> Source | None:
+def source_of(request: Request, inline: Audio | None, check: Check = unchecked) -> Source | None:
     """The audio that a continuation follows, None for a generation."""
     if request.kind == "generate":
         return None
     if inline is not None and request.inline is not None:
-        return checked(Source(np.asarray(inline, np.float32), request.inline.rate), "the audio sent")
+        return checked(Source(np.asarray(inline, np.float32), request.inline.rate), "the audio sent", check)
     assert request.source is not None
-    return read_audio(request.source)
+    return read_audio(request.source, check)
 
 
 def to_stereo(audio: Audio) -> Audio:

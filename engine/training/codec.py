@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import Tensor
 
 from engine.models import codec as C
+from engine.models import features as F
 from engine.models.codec import Codec
 from engine.training.data import FeatureWindows
 from engine.training.loop import Stage, run
@@ -21,9 +22,9 @@ KL_WEIGHT = 2e-4
 
 def smooth(values: Tensor) -> Tensor:
     """Difference from frame to frame of the mels of patches [B, N, W], [B, 8 N - 1, 256]."""
-    mels = values[..., : 2 * C.MEL_WIDTH].unflatten(-1, (2, C.PATCH, -1))
-    frames = mels.permute(0, 1, 3, 2, 4).flatten(3).flatten(1, 2)
-    return frames.diff(dim=1)
+    batch, count, _ = values.shape
+    mels = values[..., : 2 * C.MEL_WIDTH].reshape(batch, count, 2, C.PATCH, -1)
+    return mels.permute(0, 1, 3, 2, 4).flatten(3).flatten(1, 2).diff(dim=1)
 
 
 def reconstruction(model: Codec, patches: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
@@ -81,10 +82,10 @@ def measure(model: Codec, files: list[Path], seed: int = 0) -> dict[str, float]:
     """Held-out errors in dB: raw L1, L1 after smoothing over 5 frames, of mid-side left and right."""
     windows = FeatureWindows(files, WINDOW, ("mix",))
     clean = windows.batch(64, np.random.default_rng(seed))
-    mels = slice(0, 2 * C.F.MELS)
+    mels = slice(0, 2 * F.MELS)
     error = model.decode(model.encode(clean))[..., mels] - clean[..., mels]
     smoothed = torch.nn.functional.avg_pool1d(error.transpose(1, 2), 5, 1)
-    low = model.decode(model.encode(clean))[..., 2 * C.F.MELS :] - clean[..., 2 * C.F.MELS :]
+    low = model.decode(model.encode(clean))[..., 2 * F.MELS :] - clean[..., 2 * F.MELS :]
     return {
         "l1_db": float(error.abs().mean()),
         "l1_smoothed_db": float(smoothed.abs().mean()),

@@ -100,7 +100,8 @@ class Stage:
         text = TextColumn("{task.description} {task.fields[note]}")
         last = saved = time.monotonic()
         with Progress(text, BarColumn(), TimeRemainingColumn(), console=console) as bar:
-            self.task = bar.add_task(self.name, total=self.seconds, completed=self.spent, note="")
+            self.task = bar.add_task(self.name, total=self.seconds, note="")
+            bar.update(self.task, completed=self.spent)
             self.bar = bar
             try:
                 while self.spent < self.seconds:

@@ -112,4 +112,4 @@ def train(songs: list[dict[str, Any]], seed: int, console: Console) -> tuple[Pro
 @torch.no_grad()
 def song_prompts(head: PromptHead, captions: list[str]) -> np.ndarray:
     """Prompt vectors [n, width] of a song's captions."""
-    return head(sentence_encoder().embed(captions)).numpy().astype(np.float32)
+    return np.asarray(head(sentence_encoder().embed(captions)).numpy(), np.float32)

@@ -26,7 +26,8 @@ def velocity_loss(model: Denoiser, clean: Tensor, new: Tensor, given: Conditions
     with torch.autocast("cpu", torch.bfloat16):
         output = model(diffuse(clean, noise, time), time, torch.ones(len(clean)), given)
     error = (output.float() - (noise - clean)).square() * new
-    return error.sum() / (new.sum() * clean.shape[-1])
+    result: Tensor = error.sum() / (new.sum() * clean.shape[-1])
+    return result
 
 
 def train(

@@ -17,6 +17,7 @@ from engine.models import conditions as K
 from engine.models.codec import LATENTS, PATCH
 from engine.models.denoiser import Conditions
 from engine.training.data import Latents, Rng
+from engine.types import PART_NAMES
 
 DROP = {"beat": 0.06, "melody": 0.45, "chords": 0.45, "intensity": 0.3}
 DROP_GLOBAL = {"prompt": 0.15, "parts": 0.35, "key": 0.4, "tempo": 0.1}
@@ -64,7 +65,7 @@ def frame_targets(song: Latents, name: str, span: slice, rng: Rng) -> K.FrameTar
 def present_parts(song: Latents, name: str, span: slice) -> tuple[str, ...]:
     share = song.presence[span].mean(axis=0)
     return tuple(
-        part for part, on in zip(K.PART_NAMES, share, strict=True)
+        part for part, on in zip(PART_NAMES, share, strict=True)
         if on > PRESENT_SHARE and part in song.groups[name]
     )  # fmt: skip
 

@@ -96,6 +96,20 @@ def mutate_hats(grid: Grid, steps: int, rng: np.random.Generator) -> None:
     grid["H"] = [max(1, int(c) + tilt) if c != "0" else 0 for c in cell * 4]
 
 
+def mutate_colour(grid: Grid, steps: int, moves: int, rng: np.random.Generator) -> None:
+    """Add or take soft strokes of cymbals, drums and shakers; backbone and timelines stay."""
+    letters = sorted(set(grid) & set("HPRSLZNFTJDU"))
+    for _ in range(moves if letters else 0):
+        letter = letters[int(rng.integers(len(letters)))]
+        line = grid[letter]
+        soft = [i for i, v in enumerate(line) if 0 < v <= 6 and i and (letter != "R" or i % 4)]
+        free = [i for i in range(2, steps, 2) if not line[i]] or [i for i in range(1, steps) if not line[i]]
+        if soft and (rng.random() < 0.5 or not free):
+            line[int(rng.choice(soft))] = 0
+        elif free:
+            line[int(rng.choice(free))] = int(rng.integers(2, 6))
+
+
 def add_percussion(grid: Grid, steps: int, rng: np.random.Generator) -> None:
     """A layer of shaker, tambourine, cowbell or congas."""
     kind = str(rng.choice(["Z", "N", "W", "UG", "Z"]))

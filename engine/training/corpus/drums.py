@@ -17,6 +17,7 @@ LITERAL = {"loop": 0.85, "song": 0.65, "through": 0.45, "jazz": 0.1}
 _SCHEMES = ("AAAB", "ABAB", "AAAC", "ABAC", "AABC")
 _FINE = frozenset({3, 5, 6, 9, 12, 13, 17, 4})  # kicks on sixteenths are idiomatic
 _LAYERED = frozenset({1, 2, 3, 9, 11, 12, 13, 17, 5, 14})  # percussion may join
+_COLOURED = {15: 3, 18: 3, 19: 2, 21: 2, 22: 3, 8: 2, 20: 2, 16: 0, 2: 2}  # soft strokes changed
 _NO_CRASH = frozenset({5, 6, 8, 15, 16, 20, 14})
 
 
@@ -58,6 +59,7 @@ def song_groove(style: Style, choices: list[Groove], steps: int, rng: np.random.
             dg.add_percussion(bar, steps, same)
         if style.number in (1, 4, 11) and same.random() < 0.3:
             _swap(bar, "S", "C")
+        dg.mutate_colour(bar, steps, _COLOURED.get(style.number, 1), same)
         dg.jitter_digits(bar, same)
     return [dg.tidy(bar) for bar in bars]
 
