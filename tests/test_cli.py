@@ -103,7 +103,7 @@ def test_frames_are_exact_at_odd_tempo_meter_and_rate(engine: Engine, tmp_path: 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_32"])
 def test_joined_keeps_every_value_before_the_seam(engine: Engine, tmp_path: Path, subtype: str) -> None:
-    """ALL = IN + NEW; before the last 20 ms of IN the same values, after it NEW itself."""
+    """ALL = IN + NEW; the same values before IN's last 20 ms, which fade out (into the fake's silence), then NEW."""
     source, new, whole = tmp_path / "in.wav", tmp_path / "new.wav", tmp_path / "all.wav"
     sound = np.random.default_rng(3).uniform(-0.5, 0.5, (88_200, 2))
     soundfile.write(source, sound, 44_100, subtype=subtype)
@@ -115,7 +115,8 @@ def test_joined_keeps_every_value_before_the_seam(engine: Engine, tmp_path: Path
     assert rate == 44_100
     assert len(joined) == len(before) + len(after)
     assert np.array_equal(joined[: 88_200 - 882], before[: 88_200 - 882])
-    assert not np.array_equal(joined[88_200 - 882 : 88_200], before[88_200 - 882 :])
+    fade_out = np.cos((np.arange(882) + 0.5) / 882 * np.pi / 2)[:, None]
+    assert joined[88_200 - 882 : 88_200] == pytest.approx(before[88_200 - 882 :] * fade_out, abs=1e-6)
     assert np.array_equal(joined[88_200:], after)
 
 
