@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -28,9 +29,19 @@ class Networks:
     prompt: PromptHead
 
 
-def config_of(networks: Networks, styles: tuple[str, ...], tags: tuple[str, ...]) -> dict[str, Any]:
-    """The manifest's config entry that `load_networks` rebuilds the networks from."""
-    return {"denoiser": asdict(networks.student.config), "styles": list(styles), "tags": list(tags)}
+def config_of(
+    networks: Networks, styles: tuple[str, ...], tags: tuple[str, ...], levels_db: list[float]
+) -> dict[str, Any]:
+    """The manifest's config entry that `load_networks` rebuilds the networks from.
+
+    levels_db: each style's usual intensity in dBFS, for requests that name none.
+    """
+    return {
+        "denoiser": asdict(networks.student.config),
+        "styles": list(styles),
+        "levels_db": levels_db,
+        "tags": list(tags),
+    }
 
 
 def save_networks(networks: Networks, folder: Path) -> None:
@@ -42,11 +53,11 @@ def save_networks(networks: Networks, folder: Path) -> None:
 
 
 def _fill(module: nn.Module, path: Path) -> None:
-    state = {k: v.float() for k, v in load_file(str(path)).items()}
     try:
-        module.load_state_dict(state)
-    except RuntimeError as mismatch:
-        raise BadBundle(f"{path} does not fit its manifest: {str(mismatch)[:200]}") from mismatch
+        module.load_state_dict({k: v.float() for k, v in load_file(str(path)).items()})
+    except (RuntimeError, SafetensorError) as mismatch:
+        what = " ".join(str(mismatch).split())[:200]
+        raise BadBundle(f"{path} does not fit its manifest: {what}") from mismatch
     module.eval().requires_grad_(False)
 
 
@@ -54,12 +65,12 @@ def load_networks(bundle: Bundle) -> Networks:
     """Build and fill the networks of a checked bundle."""
     config = bundle.config
     try:
-        denoiser = DenoiserConfig(**config["denoiser"])
-        head = PromptHead(len(config["styles"]), len(config["tags"]))
-    except (KeyError, TypeError) as broken:
-        raise BadBundle(f"bundle {bundle.folder}: its config lacks {broken}") from broken
-    with torch.device("cpu"):
-        networks = Networks(Codec(), Vocoder(), Denoiser(denoiser), head)
+        with torch.device("cpu"):
+            denoiser = Denoiser(DenoiserConfig(**config["denoiser"]))
+            head = PromptHead(len(config["styles"]), len(config["tags"]))
+            networks = Networks(Codec(), Vocoder(), denoiser, head)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as broken:
+        raise BadBundle(f"bundle {bundle.folder}: its config lacks {broken} or has a wrong value") from broken
     for name, module in vars(networks).items():
         _fill(module, bundle.weights(name))
     return networks

@@ -9,7 +9,6 @@ A context that is silent counts as none.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -148,19 +147,19 @@ def targets_of(request: Request, place: Place, first: int, count: int, factor: F
 
 
 def intensity_of(
-    request: Request, place: Place, past: Audio | None, before: int, count: int
-) -> NDArray[np.float32] | None:
-    """dBFS at feature frames -8 before ...: the context's own, then the curve, or the context's level carried on."""
-    if past is None and request.intensity is None:
-        return None
-    result = np.full(count, K.INTENSITY_CENTRE_DB, np.float32)
+    request: Request, place: Place, past: Audio | None, before: int, count: int, usual_db: float
+) -> NDArray[np.float32]:
+    """dBFS at feature frames -8 before ...: the context's own, then the curve.
+
+    Without a curve the context's level is carried on; without a context it is the style's usual one.
+    """
+    result = np.full(count, usual_db, np.float32)
     ahead = before * PATCH
     if past is not None:
         seconds, level = intensity_envelope(past, MODEL_RATE_HZ)
         at = np.arange(ahead) * F.HOP / F.RATE_HZ
         result[:ahead] = np.interp(at, seconds, level)
-        loud = level[level > level.max() - 25.0]
-        result[ahead:] = float(np.median(loud))
+        result[ahead:] = float(np.median(level[level > level.max() - 25.0]))
     if request.intensity is not None:
         quarters = quarters_of(place, 0, count - ahead)
         result[ahead:] = sample_curve(request.intensity, quarters)
@@ -169,12 +168,20 @@ def intensity_of(
     return result
 
 
+@dataclass(frozen=True)
+class PromptSense:
+    """What the prompt says: its vector [prompt_width] or None, and the usual level of its style in dBFS."""
+
+    width: int
+    vector: NDArray[np.float32] | None
+    usual_db: float
+
+
 def gather(
     request: Request,
     place: Place,
     codec: Codec,
-    prompt: Callable[[Request], NDArray[np.float32] | None],
-    prompt_width: int,
+    sense: PromptSense,
     check: Check = unchecked,
 ) -> Material:
     """Build the material of a request: one codec pass over the context, the rest is arithmetic."""
@@ -192,7 +199,7 @@ def gather(
         place.remarks.append(remark)
     count = (ahead + place.latents) * PATCH
     targets = targets_of(request, place, -ahead * PATCH, count, factor)
-    targets.intensity_db = intensity_of(request, place, None if request.under else past, ahead, count)
+    targets.intensity_db = intensity_of(request, place, None if request.under else past, ahead, count, sense.usual_db)
     features = torch.full((ahead * PATCH, F.CHANNELS), F.FLOOR_DB)
     context = torch.zeros(0, LATENTS)
     if past is not None:
@@ -201,8 +208,8 @@ def gather(
             context = codec.encode(features[None])[0]
     key = parse_key(request.key) if request.key else None
     overall = K.global_features(
-        prompt_width,
-        None if request.strengths.prompt == 0 else prompt(request),
+        sense.width,
+        None if request.strengths.prompt == 0 else sense.vector,
         request.parts,
         (key.root, key.mode) if key else None,
         float(place.tempo_map.tempo_at(place.anchor.start_quarters) * factor),
@@ -214,7 +221,7 @@ def gather(
     K.withhold_notes(matrix, ahead * PATCH, count)
     under = _under(place, codec, check) if request.under else None
     carries = past is not None and not request.under
-    level = _power_db(features[: (ahead - UNSURE) * PATCH]) if carries else None
+    level = power_db(features[: (ahead - UNSURE) * PATCH]) if carries else None
     return Material(ahead, matrix, overall, context, features, under, level)
 
 
@@ -252,7 +259,7 @@ def _under(place: Place, codec: Codec, check: Check) -> Tensor | None:
     return torch.cat(pieces)
 
 
-def _power_db(features: Tensor) -> float:
+def power_db(features: Tensor) -> float:
     """Mean power in dB over frames of log-mels [T, CHANNELS], on the mels' own scale."""
     if len(features) == 0:
         return F.FLOOR_DB

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.errors import Cancelled
@@ -21,7 +20,7 @@ from engine.models import features as F
 from engine.models.codec import PATCH
 from engine.models.load import Networks
 from engine.models.prompt import sentence_encoder
-from engine.render.condition import UNSURE, Material, Place, _power_db, gather, place_of
+from engine.render.condition import UNSURE, Material, Place, PromptSense, gather, place_of, power_db
 from engine.render.decode import PRE_SAMPLES, Decoder
 from engine.render.fit import Fitter
 from engine.render.sample import latents
@@ -59,15 +58,18 @@ class ModelRenderer:
             warm = Request(id="warm-up", kind="generate", bars=bars, tempo="120", seed=0, prompts=())
             self.render(warm, None, lambda _: None, lambda _: None, lambda: False)
 
-    def prompt_vector(self, request: Request) -> NDArray[np.float32] | None:
-        """The weighted mean of the prompts' vectors, None without a prompt."""
+    def prompt_sense(self, request: Request) -> PromptSense:
+        """The weighted mean of the prompts' vectors (None without a prompt) and the level that goes with it."""
+        width = self.networks.student.config.prompt
+        levels = np.array(self.source.config["levels_db"], np.float32)
         parts = [part for part in request.prompts if part.text.strip() and part.weight > 0]
         if not parts:
-            return None
+            return PromptSense(width, None, float(levels.mean()))
         with torch.no_grad():
             vectors = self.networks.prompt(sentence_encoder().embed([part.text for part in parts]))
         weights = np.array([part.weight for part in parts], np.float32)
-        return np.asarray(weights @ vectors.numpy() / weights.sum(), np.float32)
+        vector = np.asarray(weights @ vectors.numpy() / weights.sum(), np.float32)
+        return PromptSense(width, vector, float(vector[: len(levels)] @ levels))
 
     def render(
         self,
@@ -85,8 +87,7 @@ class ModelRenderer:
 
         place = place_of(request, inline, check)
         started = time.perf_counter()
-        width = self.networks.student.config.prompt
-        material = gather(request, place, self.networks.codec, self.prompt_vector, width, check)
+        material = gather(request, place, self.networks.codec, self.prompt_sense(request), check)
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
         fitter = Fitter(place.rate, place.channels, place.lines, self._seam(place))
@@ -139,7 +140,7 @@ class ModelRenderer:
         """Once: the gain that gives the new bars the context's loudness, where no curve says else."""
         if material.level_db is None or request.intensity is not None or decoder.spoken > 0:
             return
-        made = _power_db(decoder.features[-(len(decoder.features) // 2) :])
+        made = power_db(decoder.features[-(len(decoder.features) // 2) :])
         decoder.gain_db = float(np.clip(material.level_db - made, -MAX_CARRY_DB, MAX_CARRY_DB))
 
 

@@ -45,7 +45,10 @@ def read_audio(path: str, check: Check = unchecked) -> Source:
         with soundfile.SoundFile(path) as file:
             if file.frames > MAX_SECONDS * file.samplerate:
                 raise BadAudio(f"{shown(path)} is longer than {MAX_SECONDS // 60} minutes; cut it first")
+            _check_rate(file.samplerate, shown(path))
             source = Source(_read_blocks(file, check), int(file.samplerate))
+    except MemoryError as error:
+        raise BadAudio(f"{shown(path)} does not fit into this machine's memory; cut it first") from error
     except (OSError, RuntimeError) as error:
         raise BadAudio(f"cannot read {shown(path)} as audio; WAV, FLAC, OGG, MP3 and AIFF are read") from error
     return checked(source, shown(path), check)
@@ -67,8 +70,7 @@ def checked(source: Source, name: str, check: Check = unchecked) -> Source:
     """The source, or `BadAudio` if it is empty, non-finite, silent or at a rate outside the range."""
     if len(source.audio) == 0:
         raise BadAudio(f"{name} is empty: there is nothing to continue")
-    if not RATE_RANGE_HZ[0] <= source.rate <= RATE_RANGE_HZ[1]:
-        raise BadAudio(f"{name} has a rate of {source.rate} Hz; {RATE_RANGE_HZ[0]} to {RATE_RANGE_HZ[1]} are read")
+    _check_rate(source.rate, name)
     peak = 0.0
     for first in range(0, len(source.audio), BLOCK_FRAMES):
         check()
@@ -80,6 +82,11 @@ def checked(source: Source, name: str, check: Check = unchecked) -> Source:
     if peak < SILENCE:
         raise BadAudio(f"{name} is silent: there is nothing to continue")
     return source
+
+
+def _check_rate(rate: int, name: str) -> None:
+    if not RATE_RANGE_HZ[0] <= rate <= RATE_RANGE_HZ[1]:
+        raise BadAudio(f"{name} has a rate of {rate} Hz; {RATE_RANGE_HZ[0]} to {RATE_RANGE_HZ[1]} are read")
 
 
 def source_of(request: Request, inline: Audio | None, check: Check = unchecked) -> Source | None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from engine import bundle
 from engine.models.load import Networks, config_of, save_networks
+from engine.training import data
 
 if TYPE_CHECKING:
     from engine.training.pipeline import Workshop
@@ -28,6 +32,15 @@ Attacca's own corpus builder (`engine/training/corpus`). No recording was used.
 
 Styles: {style_names}.
 """
+
+
+def style_levels(files: list[Path], styles: tuple[str, ...]) -> list[float]:
+    """The median intensity in dBFS of each style's songs, quiet passages left out."""
+    found: dict[str, list[float]] = {style: [] for style in styles}
+    for path in files:
+        level = data.read(path, ("intensity",))["intensity"].astype(np.float32)
+        found[data.metadata(path)["style"]].append(float(np.median(level[level > level.max() - 20.0])))
+    return [round(float(np.median(values)), 1) for values in found.values()]
 
 
 def export(
@@ -51,7 +64,9 @@ def export(
     (folder / bundle.CARD).write_text(card)
     manifest = {
         "name": name,
-        "config": config_of(networks, vocabulary.styles, vocabulary.tags),
+        "config": config_of(
+            networks, vocabulary.styles, vocabulary.tags, style_levels(shop.files(), vocabulary.styles)
+        ),
         "training": {"minutes": minutes, **learned},
     }
     return bundle.seal(folder, manifest)
