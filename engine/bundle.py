@@ -70,6 +70,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BadBundle(f"{path} is not a bundle manifest: it must have {', '.join(sorted(needed))}")
     if manifest["format"] != FORMAT:
         raise BadBundle(f"{folder} has format {manifest['format']}; this version reads {FORMAT}")
+    if not isinstance(manifest["config"], dict) or not isinstance(manifest["files"], dict):
+        raise BadBundle(f"{path} is not a bundle manifest: config and files must be objects")
     return manifest
 
 
