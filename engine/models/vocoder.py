@@ -7,6 +7,8 @@ whose texture and phase are natural, instead of from the smooth mean.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ SPREADS = 64
 FLOOR_DB = -100.0
 NOISE_SPREAD_DB = 4.7
 TONE_SPREAD_DB = 2.0
-NEPER_DB = 20.0 / np.log(10.0)
+NEPER_DB = 20.0 / math.log(10.0)
 
 
 def bin_interpolation(points_hz: NDArray[np.float64]) -> Tensor:
@@ -113,12 +115,15 @@ class Synthesis:
         """Complex frames [channels, T, BINS] from levels in dB and noise shares of equal shape."""
         middle = level.mean(0) / NEPER_DB
         tone_phase = phase.draft(middle.astype(np.float32), low, self.state)
-        rotor = np.exp(1j * tone_phase).astype(np.complex64)
         magnitude = np.exp(level / NEPER_DB)
         count = level.shape[1]
         noise = np.stack([source.take(self.position, count) for source in self.noise])
         self.position += count
-        mixed: NDArray[np.complex64] = magnitude * (np.sqrt(1.0 - share**2) * rotor + share * noise)
+        hiss = magnitude * share
+        tone = magnitude * np.sqrt(1.0 - share * share)
+        mixed = np.empty(level.shape, np.complex64)
+        mixed.real = tone * np.cos(tone_phase) + hiss * noise.real
+        mixed.imag = tone * np.sin(tone_phase) + hiss * noise.imag
         return mixed
 
     def overlap_add(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
