@@ -90,9 +90,7 @@ def compose(seed: int, style: str | None = None) -> Song:
     programs = _programs(sketch.style, sketch.rng(1))
     lines, drums = _write(sketch)
     parts, melody = _play(sketch, lines, drums, programs)
-    tags = captions.make_tags(
-        sketch.style, float(sketch.tempo), sketch.meter, sketch.mode, parts, sketch.rng(9)
-    )
+    tags = captions.make_tags(sketch.style, float(sketch.tempo), sketch.meter, sketch.mode, parts, sketch.rng(9))
     return Song(
         seed=seed, style=name, tempo=sketch.tempo, meter=sketch.meter, key_root=sketch.key_root,
         mode=sketch.mode, bars=sketch.plan[-1].end_bar, sections=sketch.sections, chords=sketch.chords,
@@ -110,9 +108,7 @@ def sketch_song(seed: int, style: Style) -> Sketch:
     seconds = float(rng.uniform(*SECONDS))
     plan = plan_form(style, tempo, bar_beats_of(meter), seconds, rng)
     hint = str(rng.choice(list(style.modes)))
-    chords, mode = compose_chords(
-        style, key_root, hint, [p.section for p in plan], bar_beats_of(meter), rng
-    )
+    chords, mode = compose_chords(style, key_root, hint, [p.section for p in plan], bar_beats_of(meter), rng)
     swing = _swing(style, float(tempo), rng)
     return Sketch(style, seed, tempo, meter, grouping, groups, key_root, plan, swing, chords, mode)
 
@@ -153,21 +149,22 @@ def _write(sketch: Sketch) -> tuple[dict[str, list[NoteEvent]], DrumTrack]:
     patterns = choose_patterns(style, sketch.steps, sketch.meter, sketch.grouping, drums, sketch.rng(3))
     scale = frozenset((sketch.key_root + p) % 12 for p in SCALES[sketch.mode])
     chords, sections, intensity = sketch.chords, sketch.sections, sketch.intensity
+    widths = [b - a for a, b in zip(beats, [*beats[1:], sketch.steps], strict=True)]
     lines: dict[str, list[NoteEvent]] = {}
     lines["bass"] = compose_bass(
         style, sketch.chords, sketch.plan, patterns, drums, scale, sketch.bar_beats, sketch.steps, beats, sketch.rng(3)
     )
     lead = compose_melody(
-        style, chords, sections, sketch.key_root, sketch.mode, sketch.bar_beats, sketch.steps, intensity, sketch.rng(4)
-    )
+        style, chords, sections, sketch.key_root, sketch.mode, sketch.bar_beats, sketch.steps, intensity, sketch.rng(4),
+        groups=widths,
+    )  # fmt: skip
     lines["lead"] = lead
     wanted = {part for p in sketch.plan for part in p.parts}
     if "counter" in wanted:
         lines["counter"] = compose_counter(
             style, chords, sections, sketch.key_root, sketch.mode, sketch.bar_beats, sketch.steps, intensity,
-            sketch.rng(5), lead,
+            sketch.rng(5), lead, groups=widths,
         )  # fmt: skip
-    widths = [b - a for a, b in zip(beats, [*beats[1:], sketch.steps], strict=True)]
     for index, role in enumerate(("comp1", "comp2", "pad", "arp")):
         if role in wanted:
             rng = sketch.rng(20 + index)
@@ -240,9 +237,7 @@ def _play(
     for role, notes in lines.items():
         share = 0.6 if style.number in (18, 20) else _LEVEL_SHARE[role]
         mean = style.micro_ms.get(role, 0.0)
-        played[role] = humanise(
-            notes, role, feel, rng, mean_ms=mean, program=programs[role], level_share=share
-        )
+        played[role] = humanise(notes, role, feel, rng, mean_ms=mean, program=programs[role], level_share=share)
         if role == "bass":
             played[role] = bass_after_kick(played[role], kicks)
         if role in ("bass", "lead", "counter"):
