@@ -31,7 +31,7 @@ def untrained(seed: int = 0) -> Networks:
         networks.codec.mean[:MEL_WIDTH] = MEAN_DB * 2**0.5
         networks.codec.mean[2 * MEL_WIDTH :] = MEAN_DB
         networks.codec.up.weight *= 0.4
-        for layer in (networks.student.output, networks.student.modulation):
+        for layer in (networks.student.output, networks.student.modulation, networks.student.guidance_input):
             torch.nn.init.normal_(layer.weight, std=0.1)
     for module in vars(networks).values():
         module.eval().requires_grad_(False)

@@ -12,14 +12,19 @@ import soundfile
 import soxr
 
 from engine.errors import BadAudio
-from engine.timing import shown
 from engine.types import MAX_SECONDS, MODEL_RATE_HZ, RATE_RANGE_HZ, Audio, Request
 
 SILENCE = 1e-4
+LONGEST_NAME = 160
 BLOCK_FRAMES = 1 << 18
 """What is read or looked through between two looks at whether the request still stands."""
 
 Check = Callable[[], None]
+
+
+def named(path: str) -> str:
+    """A path as it may stand in a sentence: quoted, escaped, its end kept where it is long."""
+    return ascii(path if len(path) <= LONGEST_NAME else "..." + path[-LONGEST_NAME:])
 
 
 def unchecked() -> None:
@@ -40,18 +45,18 @@ def read_audio(path: str, check: Check = unchecked) -> Source:
     `check` is called every few seconds of audio and may raise.
     """
     if not Path(path).is_file():
-        raise BadAudio(f"there is no file {shown(path)}")
+        raise BadAudio(f"there is no file {named(path)}")
     try:
         with soundfile.SoundFile(path) as file:
             if file.frames > MAX_SECONDS * file.samplerate:
-                raise BadAudio(f"{shown(path)} is longer than {MAX_SECONDS // 60} minutes; cut it first")
-            _check_rate(file.samplerate, shown(path))
+                raise BadAudio(f"{named(path)} is longer than {MAX_SECONDS // 60} minutes; cut it first")
+            _check_rate(file.samplerate, named(path))
             source = Source(_read_blocks(file, check), int(file.samplerate))
     except MemoryError as error:
-        raise BadAudio(f"{shown(path)} does not fit into this machine's memory; cut it first") from error
+        raise BadAudio(f"{named(path)} does not fit into this machine's memory; cut it first") from error
     except (OSError, RuntimeError) as error:
-        raise BadAudio(f"cannot read {shown(path)} as audio; WAV, FLAC, OGG, MP3 and AIFF are read") from error
-    return checked(source, shown(path), check)
+        raise BadAudio(f"cannot read {named(path)} as audio; WAV, FLAC, OGG, MP3 and AIFF are read") from error
+    return checked(source, named(path), check)
 
 
 def _read_blocks(file: soundfile.SoundFile, check: Check) -> Audio:

@@ -1,0 +1,1 @@
+"""The sections of the evaluation: `measure(bench) -> results` and `table(results) -> Table` each."""
