@@ -114,9 +114,7 @@ def _addresses(direction: addresses.Direction) -> Iterator[str]:
         if row.direction == direction:
             signature = addresses.signature(row).replace("|", "\\|") or "none"
             doc = " ".join(part for part in (row.doc, _ranges(row)) if part)
-            yield f"| `{row.address}` | `{signature}` | {doc} |".replace("  ", " ").replace(
-                " |", " |"
-            )
+            yield f"| `{row.address}` | `{signature}` | {doc} |".replace("  ", " ").replace(" |", " |")
     yield ""
 
 

@@ -121,7 +121,6 @@ class Request(Struct, frozen=True):
     deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] | None = None
 
 
-
 class BarAudio(msgspec.Struct, frozen=True, kw_only=True):
     """One bar of rendered audio (or, with first_frame < 0, the lead-in that a seam fades in).
 

@@ -15,9 +15,7 @@ from engine.training.corpus.song import (
 )
 
 
-def handmade_song(
-    bars: int = 8, tempo: Fraction = Fraction(7200, 61), meter: tuple[int, int] = (4, 4)
-) -> Song:
+def handmade_song(bars: int = 8, tempo: Fraction = Fraction(7200, 61), meter: tuple[int, int] = (4, 4)) -> Song:
     """Drums, bass, chords, lead and a pad over two chords; every part plays in every bar."""
     length = 4.0 * meter[0] / meter[1]
     halves = int(2 * length)
@@ -28,9 +26,7 @@ def handmade_song(
         for step in range(halves)
     ] + [NoteEvent(start + 1.0, 0.25, 38, 105, -4.0) for start in starts]
     roots = [(9, (9, 0, 4)), (5, (5, 9, 0))]
-    chords = [
-        ChordSpan(start, length, *roots[bar % 2], roots[bar % 2][0], "x") for bar, start in enumerate(starts)
-    ]
+    chords = [ChordSpan(start, length, *roots[bar % 2], roots[bar % 2][0], "x") for bar, start in enumerate(starts)]
     bass = [NoteEvent(c.beat, length * 0.9, 36 + c.root - 12 * (c.root > 7), 100) for c in chords]
     comp = [NoteEvent(c.beat, length * 0.8, 60 + pc, 80) for c in chords for pc in c.pitch_classes]
     lead = [NoteEvent(c.beat + 0.5 * i, 0.4, 72 + i, 95, 5.0) for c in chords for i in range(4)]

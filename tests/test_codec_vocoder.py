@@ -69,9 +69,7 @@ def magnitudes(wave: np.ndarray) -> np.ndarray:
 
 def resynthesise(magnitude: np.ndarray, phases: np.ndarray, samples: int) -> np.ndarray:
     spectrum = torch.from_numpy((magnitude * np.exp(1j * phases)).astype(np.complex64)).T
-    wave = torch.istft(
-        spectrum * (F.WINDOW / 4), F.WINDOW, phase.HOP, window=F.hann(), center=True, length=samples
-    )
+    wave = torch.istft(spectrum * (F.WINDOW / 4), F.WINDOW, phase.HOP, window=F.hann(), center=True, length=samples)
     return wave.numpy()
 
 

@@ -268,7 +268,11 @@ def test_no_piece_of_work_takes_longer_than_a_cancel_may(renderer: Renderer, tmp
     """The longest time between two looks at `cancelled`, in processor time of the rendering thread."""
     path = tmp_path / "long.flac"
     soundfile.write(path, sound(60 * 44_100, rate=44_100), 44_100)
-    fields = {"generate": {}, "continue": {"source": str(path)}, "under": {"source": str(path), "at_bar": 2, "under": True}}
+    fields = {
+        "generate": {},
+        "continue": {"source": str(path)},
+        "under": {"source": str(path), "at_bar": 2, "under": True},
+    }
     request = ask(6, **{"steps": 2, **fields[kind]})  # type: ignore[arg-type]
     sentence_encoder()
     looked = [time.thread_time()]

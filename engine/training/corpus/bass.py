@@ -121,8 +121,7 @@ def choose_patterns(
         fitting = [_plain_pattern(steps)]
     kicks = {s for bar in drums.kicks for s in bar}
     scores = [
-        len(kicks & {n.pos for n in b.bars[0]}) / max(1, len(b.bars[0])) * (style.number in _LIVE)
-        + rng.uniform(0, 0.8)
+        len(kicks & {n.pos for n in b.bars[0]}) / max(1, len(b.bars[0])) * (style.number in _LIVE) + rng.uniform(0, 0.8)
         for b in fitting
     ]
     return [fitting[i] for i in np.argsort(scores)[::-1]]
@@ -253,9 +252,7 @@ def _vary(
     return out
 
 
-def _realise(
-    cell: list[BassNote], line: _Line, start: float, step_beats: float, steps: int
-) -> list[NoteEvent]:
+def _realise(cell: list[BassNote], line: _Line, start: float, step_beats: float, steps: int) -> list[NoteEvent]:
     """Degrees -> pitches on the chords of the bar; a chord change that no note meets gets its root."""
     notes: list[NoteEvent] = []
     positions = {n.pos for n in cell}
@@ -288,16 +285,17 @@ def _pitch(note: BassNote, beat: float, chord: ChordSpan, notes: list[NoteEvent]
     return line.fold(root + step)
 
 
-def _walk(
-    line: _Line, start: float, beats: list[int], steps: int, rng: np.random.Generator
-) -> list[BassNote]:
+def _walk(line: _Line, start: float, beats: list[int], steps: int, rng: np.random.Generator) -> list[BassNote]:
     """A walking bar: root on one (mostly), steps between, an approach on the last beat."""
     degrees = ["1" if rng.random() < 0.8 else "5"]
     inner = [["3", "5"], ["2", "3"], ["5", "3"], ["5", "8"], ["3", "6"], ["8", "5"]]
     degrees += inner[int(rng.integers(len(inner)))][: max(0, len(beats) - 2)]
     degrees.append(str(rng.choice(["<", ">", "~", "5"], p=[0.35, 0.25, 0.25, 0.15])))
     ends = [*beats[1:], steps]
-    cell = [BassNote(b, e - b, d, 7 if i % 2 == 0 else 6) for i, (b, e, d) in enumerate(zip(beats, ends, degrees, strict=False))]
+    cell = [
+        BassNote(b, e - b, d, 7 if i % 2 == 0 else 6)
+        for i, (b, e, d) in enumerate(zip(beats, ends, degrees, strict=False))
+    ]
     if rng.random() < 0.12 and len(cell) > 2:
         at = int(rng.integers(1, len(cell)))
         cell.insert(at, BassNote(cell[at - 1].pos + 2, 1, "x", 3))

@@ -89,7 +89,9 @@ def _instruments(parts: list[Part], rng: np.random.Generator) -> list[str]:
     """A word for each sounding part, foreground first."""
     named: list[str] = []
     for part in sorted(parts, key=lambda p: _GROUP_ORDER.get(p.group, 9)):
-        words = KITS.get(part.program, ("drums",)) if part.group == "drums" else INSTRUMENTS.get(part.program, (part.name,))
+        words = (
+            KITS.get(part.program, ("drums",)) if part.group == "drums" else INSTRUMENTS.get(part.program, (part.name,))
+        )
         if part.notes:
             named.append(words[0] if rng.random() < 0.5 else str(rng.choice(words)))
     return list(dict.fromkeys(named))
@@ -145,7 +147,12 @@ def caption(tags: dict[str, list[str]], rng: np.random.Generator) -> str:
 
 def _two_words(w: _Words) -> str:
     genre = w.one("genre")
-    return w.pick(f"{w.one('mood')} {genre}", genre, f"{w.one('tempo')} {genre}", f"{genre} {w.pick('beat', 'loop', 'groove', 'track')}")
+    return w.pick(
+        f"{w.one('mood')} {genre}",
+        genre,
+        f"{w.one('tempo')} {genre}",
+        f"{genre} {w.pick('beat', 'loop', 'groove', 'track')}",
+    )
 
 
 def _list(w: _Words) -> str:
@@ -158,13 +165,17 @@ def _list(w: _Words) -> str:
 
 def _phrase(w: _Words) -> str:
     lead = " ".join(dict.fromkeys(w.some("mood", 2) if w.rng.random() < 0.8 else [w.one("tempo")]))
-    return f"{lead} {w.one('genre')} with {_join(w.some('instruments' if 'instruments' in w.tags else 'production', 3))}"
+    return (
+        f"{lead} {w.one('genre')} with {_join(w.some('instruments' if 'instruments' in w.tags else 'production', 3))}"
+    )
 
 
 def _request(w: _Words) -> str:
     opening = w.pick("give me", "make", "I want", "play", "something like", "we need")
     what = f"{w.one('mood')} {w.one('genre')} {w.pick('track', 'beat', 'loop', 'piece', 'groove')}"
-    tail = w.pick(f" with {w.one('production')}", f" at {w.tags['tempo'][-1]}", f" in {w.one('meter')}", f", {w.one('tempo')}", "")
+    tail = w.pick(
+        f" with {w.one('production')}", f" at {w.tags['tempo'][-1]}", f" in {w.one('meter')}", f", {w.one('tempo')}", ""
+    )
     return f"{opening} {_article(what)}{tail}"
 
 
@@ -183,7 +194,11 @@ def _full(w: _Words) -> str:
     first = f"{_article(w.one('mood'))} {w.one('genre')} {w.pick('piece', 'track', 'instrumental')} in {w.one('meter')} at {w.tags['tempo'][-1]}"
     heard = [w.one("production"), *w.some("instruments" if "instruments" in w.tags else "production", 4)]
     second = _join(list(dict.fromkeys(heard)))
-    third = w.pick(f" It feels {_join(list(dict.fromkeys(w.some('mood', 2))))}.", f" {w.one('era').capitalize()} sound, {w.one('mode')}.", "")
+    third = w.pick(
+        f" It feels {_join(list(dict.fromkeys(w.some('mood', 2))))}.",
+        f" {w.one('era').capitalize()} sound, {w.one('mode')}.",
+        "",
+    )
     return f"{first}. {second[:1].upper() + second[1:]}.{third}"
 
 
@@ -191,7 +206,9 @@ def _no_genre(w: _Words) -> str:
     """What is heard and how it feels, for those who have no word for the style."""
     heard = _join(w.some("instruments" if "instruments" in w.tags else "production", 3))
     mood = " ".join(dict.fromkeys([w.one("mood"), *([w.one("tempo")] if w.rng.random() < 0.3 else [])]))
-    return w.pick(f"{mood} {heard}", f"{heard}, {mood}", f"{mood}, {w.one('production')}, {heard}", f"{mood} music with {heard}")
+    return w.pick(
+        f"{mood} {heard}", f"{heard}, {mood}", f"{mood}, {w.one('production')}, {heard}", f"{mood} music with {heard}"
+    )
 
 
 def style_phrases() -> dict[str, list[str]]:

@@ -34,7 +34,12 @@ class ChordWalk:
     """Chords, sections and the grid of one song. Beats in quarters, steps within a bar."""
 
     def __init__(
-        self, chords: Sequence[ChordSpan], sections: Sequence[Section], bar_beats: Fraction, steps: int, groups: tuple[int, ...]
+        self,
+        chords: Sequence[ChordSpan],
+        sections: Sequence[Section],
+        bar_beats: Fraction,
+        steps: int,
+        groups: tuple[int, ...],
     ) -> None:
         assert sum(groups) == steps, f"groups {groups} do not fill {steps} steps"
         self.chords = list(chords)

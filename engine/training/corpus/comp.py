@@ -251,7 +251,9 @@ def _strike(
     spread = float(rng.uniform(low_ms, high_ms)) if len(pitches) > 2 else 0.0
     order = pitches if hit.pos % 4 != 2 or key not in ("folk", "rock", "indie") else pitches[::-1]
     return [
-        NoteEvent(begin, stop - begin, pitch, int(np.clip(velocity + rng.integers(-3, 4), 8, 126)), round(i * spread, 2))
+        NoteEvent(
+            begin, stop - begin, pitch, int(np.clip(velocity + rng.integers(-3, 4), 8, 126)), round(i * spread, 2)
+        )
         for i, pitch in enumerate(order)
     ]
 
@@ -323,7 +325,9 @@ def _arp(style: Style, walk: ChordWalk, intensity: list[int], rng: np.random.Gen
             for place, pos in enumerate(range(0, walk.steps, spacing)):
                 per_bar = -(-walk.steps // spacing)
                 index = place if per_bar % len(figure) == 0 else place + per_bar * (bar - section.first_bar)
-                notes.append(_arp_note(figure[index % len(figure)], bar, pos, spacing, low, level, key in _SOFT, walk, rng))
+                notes.append(
+                    _arp_note(figure[index % len(figure)], bar, pos, spacing, low, level, key in _SOFT, walk, rng)
+                )
     return notes
 
 

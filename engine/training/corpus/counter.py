@@ -150,7 +150,9 @@ def _long_tones(
     while beat < stop - 2 * walk.step:
         chord = walk.at(beat)
         end = min(stop, chord.beat + chord.length, beat + 2 * float(walk.bar_beats))
-        options = [p for p in range(max(_LOW, previous - 9), min(_HIGH, previous + 9) + 1) if p % 12 in guide_tones(chord)]
+        options = [
+            p for p in range(max(_LOW, previous - 9), min(_HIGH, previous + 9) + 1) if p % 12 in guide_tones(chord)
+        ]
         previous = min(options, key=lambda p: (abs(p - previous) + 0.2 * abs(p - centre), p))
         if end - beat >= walk.step:
             notes.append(NoteEvent(beat, end - beat, previous, _velocity(level, rng) - 8))

@@ -22,9 +22,7 @@ def fill_chance(bar: int, bars: int, style: Style) -> float:
     return chance * (0.5 if style.name in SOFT_STYLES or style.number == 2 else 1.0)
 
 
-def draw_fill(
-    style: Style, steps: int, last: str, longest: int, rng: np.random.Generator
-) -> tuple[str, int, Grid]:
+def draw_fill(style: Style, steps: int, last: str, longest: int, rng: np.random.Generator) -> tuple[str, int, Grid]:
     """A fill unlike the last one: name, first step, lines. longest: its most steps."""
     fitting = [
         (f.name + str(f.at), f.lines, f.steps, f.at)
@@ -79,17 +77,13 @@ def build_bar(grid: Grid, steps: int, place: float, letter: str) -> Grid:
     """A bar of a build: `place` 0-1 is how far it has come. Fourths, eighths, sixteenths; kick out at last."""
     out = copy_grid(grid)
     gap = 4 if place < 0.5 and steps % 4 == 0 and steps > 12 else 2 if place < 0.8 else 1
-    out[letter] = [
-        int(min(9, 3 + 5 * (place + i / (8 * steps)))) if i % gap == 0 else 0 for i in range(steps)
-    ]
+    out[letter] = [int(min(9, 3 + 5 * (place + i / (8 * steps)))) if i % gap == 0 else 0 for i in range(steps)]
     if place >= 0.74:
         out.pop("K", None)
     return tidy(out)
 
 
-def hat_rolls(
-    grid: Grid, steps: int, rng: np.random.Generator
-) -> tuple[Grid, list[tuple[float, int]]]:
+def hat_rolls(grid: Grid, steps: int, rng: np.random.Generator) -> tuple[Grid, list[tuple[float, int]]]:
     """Trap: one or two fast figures in a bar -> the bar without these steps, (step, digit) of the roll."""
     out = copy_grid(grid)
     roll: list[tuple[float, int]] = []

@@ -134,9 +134,7 @@ def compose_drums(
 
 
 def _crashes(style: Style, intensity: int, index: int, rng: np.random.Generator) -> bool:
-    return (
-        index > 0 and style.number not in _NO_CRASH and intensity >= 3 and rng.random() < 0.5 + 0.06 * intensity
-    )
+    return index > 0 and style.number not in _NO_CRASH and intensity >= 3 and rng.random() < 0.5 + 0.06 * intensity
 
 
 def _bar(
@@ -176,9 +174,7 @@ def _emit(track: DrumTrack, grid: Grid, extra: list[tuple[float, int]], bar: int
     track.hits += [DrumHit(bar * steps + at, "H", digit) for at, digit in extra]
 
 
-def _silences(
-    style: Style, plan: list[PlannedSection], track: DrumTrack, steps: int, rng: np.random.Generator
-) -> None:
+def _silences(style: Style, plan: list[PlannedSection], track: DrumTrack, steps: int, rng: np.random.Generator) -> None:
     """Before a drop everything stops: a beat, half a bar or a bar."""
     if style.number not in (1, 2, 3, 4, 7, 11):
         return

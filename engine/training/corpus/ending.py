@@ -47,9 +47,7 @@ def _silenced(notes: list[NoteEvent], start: float, end: float) -> list[NoteEven
     return out
 
 
-def _hit(
-    lines: Lines, drums: DrumTrack, planned: PlannedSection, bar_beats: Fraction, steps: int
-) -> Lines:
+def _hit(lines: Lines, drums: DrumTrack, planned: PlannedSection, bar_beats: Fraction, steps: int) -> Lines:
     """All who play strike together on the first beat of the last two bars and stop."""
     bar = planned.end_bar - min(2, planned.section.bars)
     start = bar * float(bar_beats)

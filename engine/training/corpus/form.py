@@ -176,8 +176,6 @@ def _never_empty(planned: list[PlannedSection]) -> list[PlannedSection]:
     """A section whose parts all fell away borrows chords: silence is no section."""
     rhythm = frozenset({"drums", "bass"})
     return [
-        replace(p, parts=p.parts | {"comp1"})
-        if not p.parts or (p.parts <= rhythm and "drums" not in p.parts)
-        else p
+        replace(p, parts=p.parts | {"comp1"}) if not p.parts or (p.parts <= rhythm and "drums" not in p.parts) else p
         for p in planned
     ]

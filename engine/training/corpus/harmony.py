@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 Timed = list[tuple[Numeral, Fraction]]
 FUNCTIONAL = frozenset({"jazz", "bossa", "soul", "folk", "cinematic", "piano", "indie", "rock"})
 _COLOURED = frozenset({"indie", "folk", "piano", "cinematic", "ambient", "synthwave", "rock", "house", "trap"})
-_COLOURS = {"I": "Iadd9", "IV": "IVmaj7", "vi": "vi7", "ii": "ii7", "i": "iadd9", "bVI": "bVImaj7", "iv": "iv7", "V": "Vsus4"}
+_COLOURS = {
+    "I": "Iadd9",
+    "IV": "IVmaj7",
+    "vi": "vi7",
+    "ii": "ii7",
+    "i": "iadd9",
+    "bVI": "bVImaj7",
+    "iv": "iv7",
+    "V": "Vsus4",
+}
 _ALTERNATIVE = {  # probability that a section of this family gets a progression of its own, by kind
     "loop": {"bridge": 0.5, "break": 0.35, "chorus": 0.2},
     "song": {"chorus": 0.75, "bridge": 0.9, "pre": 0.8, "solo": 0.2, "break": 0.4},

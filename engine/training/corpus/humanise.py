@@ -131,9 +131,7 @@ def _not_before_start(notes: list[NoteEvent]) -> list[NoteEvent]:
 def bass_after_kick(bass: list[NoteEvent], kicks: Sequence[NoteEvent]) -> list[NoteEvent]:
     """A bass note on a kick's beat never sounds before the kick."""
     offsets = {round(k.beat, 4): k.offset_ms for k in kicks}
-    return [
-        replace(n, offset_ms=max(n.offset_ms, offsets.get(round(n.beat, 4), n.offset_ms))) for n in bass
-    ]
+    return [replace(n, offset_ms=max(n.offset_ms, offsets.get(round(n.beat, 4), n.offset_ms))) for n in bass]
 
 
 def monophonic(notes: Sequence[NoteEvent], tempo: float) -> list[NoteEvent]:

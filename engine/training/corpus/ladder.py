@@ -70,7 +70,11 @@ class Ladder:
         def cost(k: int) -> float:
             pitch = self.pitch(k, chord)
             inside = pitch % 12 in chord.pitch_classes
-            total = 1.0 * abs(k - rung) if here is None or move is None else 0.45 * abs(k - rung) + 1.1 * abs(k - here - move)
+            total = (
+                1.0 * abs(k - rung)
+                if here is None or move is None
+                else 0.45 * abs(k - rung) + 1.1 * abs(k - here - move)
+            )
             total += 3.5 if chord_tone and not inside else 0.0
             if not inside and length_q >= 0.5 and any((pitch - p) % 12 == 1 for p in chord.pitch_classes):
                 total += 1.6  # a semitone above a chord tone grates when it stays
@@ -96,7 +100,12 @@ class Ladder:
         return total + (0.2 if interval == 0 else 0.0)
 
     def stable(
-        self, pitch: int, chord: ChordSpan, degrees: Sequence[tuple[str, float]], open_end: bool, rng: np.random.Generator
+        self,
+        pitch: int,
+        chord: ChordSpan,
+        degrees: Sequence[tuple[str, float]],
+        open_end: bool,
+        rng: np.random.Generator,
     ) -> int:
         """A resting pitch near `pitch`: a stable degree of the style, in the chord where one is."""
         wanted = {2, 7, 11, 10} if open_end else {0, 3, 4, 7}

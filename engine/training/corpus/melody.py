@@ -197,7 +197,9 @@ def _phrase(
         if label.islower() or (half and place == sounding[-1] and rng.random() < 0.5):
             motif = varied(motif, steps, context.style.contour, rng)
         motif = _capped(motif, _MAX_NOTES[level - 1], context.walk)
-        lift = (1 if place == 2 else 0) + (1 if half and place in (0, 1) else 0)  # the period's peak lies past its middle
+        lift = (1 if place == 2 else 0) + (
+            1 if half and place in (0, 1) else 0
+        )  # the period's peak lies past its middle
         motif = tuple(n for n in motif if n.pos < steps)
         bar = _lay(context, motif, first + place, anchor + lift, last)
         if bar and place == sounding[-1]:
@@ -258,7 +260,11 @@ def _approached(context: _Context, notes: list[NoteEvent], key: str) -> list[Not
     out = list(notes)
     for i in range(1, len(out) - 1):
         note, goal = out[i], out[i + 1]
-        if note.length <= 2 * context.walk.step and 2 < abs(goal.pitch - note.pitch) < 5 and context.rng.random() < chance:
+        if (
+            note.length <= 2 * context.walk.step
+            and 2 < abs(goal.pitch - note.pitch) < 5
+            and context.rng.random() < chance
+        ):
             side = 1 if note.pitch > goal.pitch else -1
             out[i] = NoteEvent(note.beat, note.length, goal.pitch + side, note.velocity - 4)
     return out
@@ -271,7 +277,11 @@ def _grace(context: _Context, notes: list[NoteEvent], key: str) -> list[NoteEven
     for note in notes:
         short = context.walk.step / 2
         if note.length >= 4 * short and context.rng.random() < chance:
-            neighbour = context.ladder.neighbour(note.pitch, context.walk.at(note.beat), -1 if note.pitch > context.ladder.low + 2 and key != "balkan" else 1)
+            neighbour = context.ladder.neighbour(
+                note.pitch,
+                context.walk.at(note.beat),
+                -1 if note.pitch > context.ladder.low + 2 and key != "balkan" else 1,
+            )
             neighbour = min(neighbour, context.ladder.high)
             out.append(NoteEvent(note.beat, short, neighbour, max(20, note.velocity - 14)))
             note = NoteEvent(note.beat + short, note.length - short, note.pitch, note.velocity)
@@ -297,7 +307,11 @@ def _under_fill(
     if not phrase_end or rng.random() > 0.7:
         return notes
     free = walk.beat(next_bar) - walk.groups[-1] * walk.step
-    return [NoteEvent(n.beat, min(n.length, max(free - n.beat, walk.step)), n.pitch, n.velocity) for n in notes if n.beat < free]
+    return [
+        NoteEvent(n.beat, min(n.length, max(free - n.beat, walk.step)), n.pitch, n.velocity)
+        for n in notes
+        if n.beat < free
+    ]
 
 
 def _monophonic(notes: list[NoteEvent]) -> list[NoteEvent]:

@@ -17,9 +17,7 @@ def bar_beats_of(meter: tuple[int, int]) -> Fraction:
     return Fraction(4 * meter[0], meter[1])
 
 
-def draw_meter(
-    style: Style, rng: np.random.Generator
-) -> tuple[tuple[int, int], str, tuple[Fraction, ...]]:
+def draw_meter(style: Style, rng: np.random.Generator) -> tuple[tuple[int, int], str, tuple[Fraction, ...]]:
     """Meter, the name of its grouping ('223', '322', '2223' or ''), felt beats in quarters."""
     weights = np.array([w for _, w in style.meters])
     meter = style.meters[int(rng.choice(len(weights), p=weights / weights.sum()))][0]

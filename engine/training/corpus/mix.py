@@ -105,9 +105,7 @@ def _new_side(frames: int) -> _Side:
 # --- parts --------------------------------------------------------------------------------
 
 
-def _mix_group(
-    synth: Synth, song: Song, parts: list[Part], side: _Side, duck: Stem, rng: np.random.Generator
-) -> Stem:
+def _mix_group(synth: Synth, song: Song, parts: list[Part], side: _Side, duck: Stem, rng: np.random.Generator) -> Stem:
     """Add a group's parts to its side; returns the group's dry sound [2, frames]."""
     frames = side.dry.shape[1]
     total = np.zeros((2, frames), np.float32)

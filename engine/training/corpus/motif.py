@@ -153,7 +153,9 @@ def operate(motif: Motif, name: str, steps: int, contour: str, rng: np.random.Ge
         shift = int(rng.choice([2, 4, -2]))
         return tuple(replace(n, pos=n.pos + shift) for n in motif if 0 <= n.pos + shift < steps)
     if name == "augment":
-        return tuple(replace(n, pos=2 * n.pos, length=min(2 * n.length, steps - 2 * n.pos)) for n in motif if 2 * n.pos < steps)
+        return tuple(
+            replace(n, pos=2 * n.pos, length=min(2 * n.length, steps - 2 * n.pos)) for n in motif if 2 * n.pos < steps
+        )
     return _repeated(motif, name, half, steps, rng)
 
 

@@ -21,9 +21,7 @@ def groups_of(song: Song) -> tuple[str, ...]:
     return tuple(g for g in PART_NAMES if any(p.group == g and p.notes for p in song.parts))
 
 
-def split_groups(
-    song: Song, rng: np.random.Generator
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split_groups(song: Song, rng: np.random.Generator) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Groups of side A and of side B: disjoint, together all; B is empty only in a one-group song.
 
     One side is a usual one (rhythm section, lead, drums, bass, chords) or, in a fifth of the

@@ -174,23 +174,16 @@ def parse_style(text: str) -> Style:
     grid, swing = lines["swing"].split()
     bass_low, bass_high, gate, basses = _basses(lines["BA"])
     melody = _melody(lines["ME"])
-    genres, moods, descriptors = (
-        tuple(w.strip() for w in part.split(",")) for part in lines["CA"].split(";")
-    )
+    genres, moods, descriptors = (tuple(w.strip() for w in part.split(",")) for part in lines["CA"].split(";"))
     return Style(
         name=name,
         number=int(number),
         kind=lines["kind"],
         bpm=(low, high, typical),
-        meters=tuple(
-            (meter_of(m.split("=")[0]), float(m.split("=")[1])) for m in lines["meter"].split()
-        ),
+        meters=tuple((meter_of(m.split("=")[0]), float(m.split("=")[1])) for m in lines["meter"].split()),
         swing_grid=int(grid),
         swing=_pair(swing),
-        micro_ms={
-            k: float(v)
-            for k, v in re.findall(r"([A-Za-z]+\d?|[A-Z])([+-]\d+)", lines.get("micro", ""))
-        },
+        micro_ms={k: float(v) for k, v in re.findall(r"([A-Za-z]+\d?|[A-Z])([+-]\d+)", lines.get("micro", ""))},
         modes=tuple(lines["mode"].split()),
         grooves=tuple(grooves),
         fills=tuple(fills),
@@ -201,10 +194,7 @@ def parse_style(text: str) -> Style:
         comps=_split(lines["CO"], ";"),
         contour=lines["contour"],
         form=tuple(_section(s) for s in _split(lines["FO"], ";")),
-        programs={
-            k: tuple(map(int, v.split(",")))
-            for k, v in (item.split("=") for item in lines["SO"].split())
-        },
+        programs={k: tuple(map(int, v.split(","))) for k, v in (item.split("=") for item in lines["SO"].split())},
         genres=genres,
         moods=moods,
         descriptors=descriptors,

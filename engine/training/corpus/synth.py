@@ -297,6 +297,7 @@ def _choke_frames(placed: list[tuple[int, NoteEvent]]) -> dict[int, int]:
 
 def _schedule(part: Part, tempo: float, lag_frames: int) -> list[tuple[int, int, str, int, int]]:
     """Sorted (block, order, action, first, second); note-offs come before note-ons of a block."""
+
     def block_of(beat: float, offset_ms: float) -> int:
         frame = event_frame(beat, offset_ms, tempo) + PRE_ROLL - lag_frames
         return (frame + BLOCK // 2) // BLOCK

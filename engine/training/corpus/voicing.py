@@ -107,7 +107,11 @@ def voice_chord(
     pitch_classes = shape_pitch_classes(chord, shape)
     if shape == "pw":  # power chords move in parallel, root below
         root = low + (pitch_classes[0] - low) % 12
-        return (root, root + (pitch_classes[-1] - pitch_classes[0]) % 12, root + 12) if len(pitch_classes) > 1 else (root, root + 12)
+        return (
+            (root, root + (pitch_classes[-1] - pitch_classes[0]) % 12, root + 12)
+            if len(pitch_classes) > 1
+            else (root, root + 12)
+        )
     count = voices or (3 if shape in ("op", "pw") else len(pitch_classes))
     pitch_classes = pitch_classes[: max(count, 2)]
     if high - low < 12:

@@ -142,4 +142,18 @@ ERAS: dict[str, tuple[str, ...]] = {
 # Words in SOUNDS that name an instrument: such a sound is only claimed when the instrument plays.
 NAMED = ("sax", "flute", "clarinet", "fiddle", "banjo", "choir", "accordion", "tuba", "horn", "brass", "guitar", "organ",
          "piano", "saw lead", "slap bass", "nylon", "strings")  # fmt: skip
-RHYTHMIC = ("drum", "kick", "hi-hat", "hats", "snare", "cymbal", "break", "brushes", "clave", "shaker", "percussi", "shekere", "beat")
+RHYTHMIC = (
+    "drum",
+    "kick",
+    "hi-hat",
+    "hats",
+    "snare",
+    "cymbal",
+    "break",
+    "brushes",
+    "clave",
+    "shaker",
+    "percussi",
+    "shekere",
+    "beat",
+)

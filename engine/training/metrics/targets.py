@@ -60,7 +60,9 @@ def notes_of(pitch: NDArray[np.int64], onset: NDArray[np.int64]) -> list[TimedNo
     start = 0
     for frame in range(1, len(pitch) + 1):
         ends = frame == len(pitch) or pitch[frame] != pitch[frame - 1]
-        again = not ends and onset[frame] and frame - start > 2 and pitch[min(frame + 1, len(pitch) - 1)] == pitch[frame]
+        again = (
+            not ends and onset[frame] and frame - start > 2 and pitch[min(frame + 1, len(pitch) - 1)] == pitch[frame]
+        )
         if ends or again:
             if pitch[start] >= 0:
                 found.append(TimedNote(int(pitch[start]), start * FRAME_SECONDS, frame * FRAME_SECONDS))

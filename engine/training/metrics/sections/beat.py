@@ -133,5 +133,3 @@ def table(results: dict[str, Any]) -> Table:
         remarks.insert(0, f"From floor to ceiling: {half['share']:.2f} [{low:.2f}, {high:.2f}]; target 0.50.")
     header = ["", "Beat-F", "Beat-F, half or double allowed", "tempo within 2 %: as is / half / double / any", "n"]
     return Table("Beats on the grid", header, rows, remarks)
-
-

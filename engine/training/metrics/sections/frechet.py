@@ -44,7 +44,6 @@ class Clip:
     first: int
 
 
-
 def windows_of(songs: list[Song], count: int) -> tuple[list[Clip], list[Clip]]:
     """(conditions' clips, reference clips), `count` each: from the two halves of every song, swapped every second."""
     each = -(-count // len(songs))
