@@ -209,7 +209,7 @@ def gather(
     key = parse_key(request.key) if request.key else None
     overall = K.global_features(
         sense.width,
-        None if request.strengths.prompt == 0 else sense.vector,
+        sense.vector,
         request.parts,
         (key.root, key.mode) if key else None,
         float(place.tempo_map.tempo_at(place.anchor.start_quarters) * factor),

@@ -63,7 +63,7 @@ class ModelRenderer:
         width = self.networks.student.config.prompt
         levels = np.array(self.source.config["levels_db"], np.float32)
         parts = [part for part in request.prompts if part.text.strip() and part.weight > 0]
-        if not parts:
+        if not parts or request.strengths.prompt == 0:
             return PromptSense(width, None, float(levels.mean()))
         with torch.no_grad():
             vectors = self.networks.prompt(sentence_encoder().embed([part.text for part in parts]))
