@@ -39,13 +39,24 @@ def train(
 @click.argument("bundle", type=folder, required=False)
 @click.option("--out", type=folder, default=Path("work/evaluation"), show_default=True)
 @click.option("--clips", type=click.IntRange(4, 100_000), default=400, show_default=True)
+@click.option("--corpus", type=folder, help="A built corpus, whose test songs are used; else a small one is rendered.")
+@click.option("--teacher", type=click.Path(path_type=Path, dir_okay=False), help="Compare with this stage checkpoint.")
+@click.option("--only", multiple=True, help="Only this section (repeatable).")
 @json_option
-def evaluate(bundle: Path | None, out: Path, clips: int, as_json: bool) -> None:
-    """Scores a bundle: distances to held-out clips, beats, melody, intensity, belonging."""
+def evaluate(
+    bundle: Path | None,
+    out: Path,
+    clips: int,
+    corpus: Path | None,
+    teacher: Path | None,
+    only: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Scores a bundle: codec, beats, controls, belonging, sanity, distances to held-out clips."""
     path = bundle_path(bundle)
     from engine.training import evaluate as evaluation
 
-    evaluation.run(path, out, clips, as_json)
+    evaluation.run(path, out, clips, as_json, corpus, teacher, only)
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,4 +127,4 @@ def chords_of(song: Song, first_bar: int, bars: int) -> str:
     if all(name == "N.C." for name in names):
         return ""
     edges = [0, *(i for i in range(1, count) if names[i] != names[i - 1]), count]
-    return " ".join(f"{names[a]}:{(b - a) * step:g}" for a, b in zip(edges[:-1], edges[1:], strict=True))
+    return " ".join(f"{names[a]}:{(b - a) * step:g}" for a, b in pairwise(edges))

@@ -73,7 +73,7 @@ def measure_intensity(bench: Bench) -> dict[str, Any]:
         free = bench.render(msgspec.structs.replace(request, intensity=None))
         mse["model"].append(intensity_mse(audio, *wanted))
         mse["uncontrolled"].append(intensity_mse(free, *wanted))
-        mse["chance"].append(intensity_mse(audio, *asked[(index + len(asked) // 2 + 1) % len(asked)][2]))
+        mse["chance"].append(intensity_mse(audio, *asked[(index + len(asked) // 2) % len(asked)][2]))
         offsets.append(offset(audio, wanted))
         if index < 6:
             at, found = intensity_envelope(audio, MODEL_RATE_HZ)
@@ -160,7 +160,8 @@ def table(results: dict[str, Any]) -> Table:
     kinds = ", ".join(f"{kind} {entry['mean']:.2f}" for kind, entry in level["model_by_kind"].items())
     parts = ", ".join(f"{name} {shown(entry)}" for name, entry in tune["model_split"].items())
     remarks = [
-        f"Intensity by kind of curve, dB^2: {kinds}; mean offset {shown(level['model_offset_db'], 2)} dB (not removed).",
+        f"Intensity by kind of curve, dB^2: {kinds}.",
+        f"Mean offset {shown(level['model_offset_db'], 2)} dB, not removed.",
         f"Melody: {parts}. Prompts come from songs of another style than the lead.",
         "False notes: share of rest frames whose strongest pitch class stands out more than in the median note frame.",
         "Chance: the same renders against another target. Uncontrolled: same seed, that control left out.",

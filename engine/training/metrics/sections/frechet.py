@@ -122,12 +122,16 @@ def load_teacher(path: Path, student: Denoiser) -> Denoiser:
     return model.eval().requires_grad_(False)
 
 
+def steps_name(kind: str, steps: int) -> str:
+    return f"{kind}, {steps} step{'s' if steps > 1 else ''}"
+
+
 def systems(bench: Bench) -> dict[str, Callable[[Conditions, Callable[[], Tensor]], Tensor]]:
     student = bench.renderer.networks.student
-    found: dict[str, Any] = {f"student, {n} steps": partial(by_student, student, n) for n in STUDENT_STEPS}
+    found: dict[str, Any] = {steps_name("student", n): partial(by_student, student, n) for n in STUDENT_STEPS}
     if bench.teacher is not None:
         teacher = load_teacher(bench.teacher, student)
-        found |= {f"teacher, {n} steps": partial(by_teacher, teacher, n) for n in TEACHER_STEPS}
+        found |= {steps_name("teacher", n): partial(by_teacher, teacher, n) for n in TEACHER_STEPS}
     return found
 
 
@@ -189,8 +193,8 @@ def table(results: dict[str, Any]) -> Table:
         times = [f"{spent['sample']:.3f}", f"{spent['decode']:.3f}"] if spent else ["-", "-"]
         rows.append([name, f"{r['distance']:.2f} [{low:.2f}, {high:.2f}]", excess if name != base else "-", *times])
     remarks = [
-        f"{results['clips']} clips of {results['seconds_a_clip']:.1f} s a row, conditions from {results['songs']} held-out"
-        " songs (prompt, beat, intensity, tempo, parts; no context, no melody), the same noise for all systems;"
+        f"{results['clips']} clips of {results['seconds_a_clip']:.1f} s a row, conditions from {results['songs']}"
+        " held-out songs (prompt, beat, intensity, tempo, parts; no context, no melody), the same noise for all systems;"
         f" guidance {results['guidance']}.",
         "Reference: as many clips from the other halves of the same songs. Embedding: MFCC, delta, chroma and contrast"
         f" statistics, standardised, {results['dimensions']} principal directions fitted on the reference.",

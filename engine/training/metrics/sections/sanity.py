@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -77,7 +78,7 @@ def one(bench: Bench, index: int, rng: Rng) -> tuple[Request, list[str]]:
     rate, channels = cast(int, request.rate), cast(int, request.channels)
     lines = expected_lines(Fraction(cast(str, request.tempo)), quarters, first_bar, request.bars, rate)
     bars = [bar.audio for bar in bench.bars(request, inline)]
-    return request, faults(bars, [b - a for a, b in zip(lines[:-1], lines[1:], strict=True)], channels)
+    return request, faults(bars, [b - a for a, b in pairwise(lines)], channels)
 
 
 def measure(bench: Bench) -> dict[str, Any]:
