@@ -7,6 +7,7 @@ whose texture and phase are natural, instead of from the smooth mean.
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -21,8 +22,10 @@ from engine.models.codec import Residual
 HOP = phase.HOP
 SPREADS = 64
 FLOOR_DB = -100.0
-NOISE_SPREAD_DB = 4.7
-TONE_SPREAD_DB = 2.0
+NOISE_SPREAD_DB = 5.0
+TONE_SPREAD_DB = 3.0
+STEADY_DB = 1.0
+WIDTH = 0.2
 NEPER_DB = 20.0 / math.log(10.0)
 
 
@@ -88,9 +91,31 @@ class NoiseSource:
         return self.frames[np.arange(first, first + count) % len(self.frames)]
 
 
-def noise_share(spread_db: Tensor) -> Tensor:
-    """Share of a bin's amplitude that is noise, 0-1, from its predicted spread in dB."""
-    return ((spread_db - TONE_SPREAD_DB) / (NOISE_SPREAD_DB - TONE_SPREAD_DB)).clamp(0.0, 1.0)
+def noise_share(level: Tensor, spread: Tensor) -> Tensor:
+    """Share of a bin's amplitude that is noise, 0-1, from levels and spreads in dB [B, T, BINS].
+
+    Only where the level holds still: noise across an attack would smear it over the whole window,
+    which the phase draft does not.
+    """
+    unsure = ((spread - TONE_SPREAD_DB) / (NOISE_SPREAD_DB - TONE_SPREAD_DB)).clamp(0.0, 1.0)
+    if level.shape[1] < 2:
+        return unsure
+    slope = torch.gradient(level, dim=1)[0].abs()
+    smooth = nn.functional.avg_pool1d(slope.transpose(1, 2), 5, 1, padding=2, count_include_pad=False).transpose(1, 2)
+    return unsure * torch.exp(-(smooth / STEADY_DB).square())
+
+
+def stereo_noise(seed: int, channels: int) -> list[NoiseSource]:
+    """A noise source a channel; neighbours share all but `WIDTH` of their power."""
+    common, own = NoiseSource(2 * seed + 1), NoiseSource(2 * seed + 2)
+    result = []
+    for channel in range(channels):
+        source = copy.copy(common)
+        sign = 1.0 if channel % 2 == 0 else -1.0
+        mixed = math.sqrt(1 - WIDTH) * common.frames + sign * math.sqrt(WIDTH) * own.frames
+        source.frames = mixed.astype(np.complex64)
+        result.append(source)
+    return result
 
 
 class Synthesis:
@@ -103,7 +128,7 @@ class Synthesis:
     def __init__(self, vocoder: Vocoder, channels: int = 2, seed: int = 0) -> None:
         self.vocoder = vocoder
         self.state = phase.PhaseState()
-        self.noise = [NoiseSource(2 * seed + 1 + channel) for channel in range(channels)]
+        self.noise = stereo_noise(seed, channels)
         self.position = 0
         self.window = F.hann().numpy()
         self.tail = np.zeros((channels, F.WINDOW - HOP), np.float32)
@@ -145,7 +170,7 @@ class Synthesis:
         mel = torch.stack([features[:, : F.MELS], features[:, F.MELS : 2 * F.MELS]])
         low = features[None, :, 2 * F.MELS :].expand(2, -1, -1)
         level, spread = self.vocoder(mel, low)
-        share = noise_share(spread) @ self.vocoder.spread_map
+        share = noise_share(level, spread @ self.vocoder.spread_map)
         return level.float().numpy(), share.float().numpy()
 
     def push(self, features: Tensor) -> NDArray[np.float32]:
