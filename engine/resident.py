@@ -94,7 +94,7 @@ class Resident:
         if self._worker.ident is not None:
             self._worker.join(timeout_s)
         with self._wake:
-            left = list(self._jobs.values())
+            left = [job for job in self._jobs.values() if job.state != "new"]
             stopped = not self._worker.is_alive()
             self._state = "stopped"
         for job in left:
@@ -124,7 +124,7 @@ class Resident:
             if job is None or job.state == "ended":
                 return False
             job.cancelled = True
-            waits = job.state in ("new", "waiting")
+            waits = job.state == "waiting"
         if waits:
             self._end(job, "cancelled", Cancelled("cancelled while it waited"))
         return True
@@ -334,12 +334,14 @@ class Resident:
             return len(self._jobs) - 1
 
     def _enqueue(self, job: Job) -> None:
+        """Let a new job wait. One that was taken back before it was told accepted ends here."""
         with self._wake:
-            if job.state != "new":
+            if not job.cancelled:
+                job.state = "waiting"
+                self._waiting.push(job)
+                self._wake.notify()
                 return
-            job.state = "waiting"
-            self._waiting.push(job)
-            self._wake.notify()
+        self._end(job, "cancelled", Cancelled("cancelled while it waited"))
 
     def _tell(self, job: Job, event: Event) -> None:
         try:

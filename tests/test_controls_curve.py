@@ -84,8 +84,13 @@ def test_points_past_the_end_are_refused() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 400), st.floats(-60, 6)), min_size=1, max_size=12, unique_by=lambda p: p[0]),
-    st.floats(-10, 120),
+    st.lists(
+        st.tuples(st.integers(0, 400), st.floats(-60, 6, allow_subnormal=False)),
+        min_size=1,
+        max_size=12,
+        unique_by=lambda p: p[0],
+    ),
+    st.floats(-10, 120, allow_subnormal=False),
 )
 def test_sample_curve(raw: list[tuple[int, float]], beat: float) -> None:
     points = sorted((b / 4, d) for b, d in raw)

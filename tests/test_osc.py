@@ -30,8 +30,8 @@ from tests.bridge_helpers import fake_server
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 VALUES = st.one_of(
     st.tuples(st.just("i"), st.integers(-(2**31), 2**31 - 1)),
-    st.tuples(st.just("f"), st.floats(width=32, allow_nan=False, allow_infinity=False)),
-    st.tuples(st.just("d"), st.floats(allow_nan=False, allow_infinity=False)),
+    st.tuples(st.just("f"), st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False)),
+    st.tuples(st.just("d"), st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)),
     st.tuples(st.just("h"), st.integers(-(2**63), 2**63 - 1)),
     st.tuples(st.just("s"), TEXT),
 )

@@ -97,15 +97,28 @@ REQUESTS = st.builds(
     bars=st.integers(1, 256),
     tempo=st.none() | st.sampled_from(["120", "7200/61", "0:120,4:90"]),
     seed=st.none() | st.integers(0, 2**53),
-    guidance=st.none() | st.floats(1, 6),
-    prompts=st.lists(st.builds(PromptPart, text=st.text(max_size=9), weight=st.floats(0, 100)), max_size=3).map(tuple),
+    guidance=st.none() | st.floats(1, 6, allow_subnormal=False),
+    prompts=st.lists(
+        st.builds(PromptPart, text=st.text(max_size=9), weight=st.floats(0, 100, allow_subnormal=False)), max_size=3
+    ).map(tuple),
     intensity=st.none()
-    | st.lists(st.builds(CurvePoint, beat=st.floats(0, 99), db=st.floats(-60, 6)), max_size=3).map(tuple),
+    | st.lists(
+        st.builds(
+            CurvePoint, beat=st.floats(0, 99, allow_subnormal=False), db=st.floats(-60, 6, allow_subnormal=False)
+        ),
+        max_size=3,
+    ).map(tuple),
     melody=st.none()
     | st.lists(
-        st.builds(Note, pitch=st.integers(0, 127), beat=st.floats(0, 9), length=st.floats(0.1, 9)), max_size=3
+        st.builds(
+            Note,
+            pitch=st.integers(0, 127),
+            beat=st.floats(0, 9, allow_subnormal=False),
+            length=st.floats(0.1, 9, allow_subnormal=False),
+        ),
+        max_size=3,
     ).map(tuple),
-    strengths=st.builds(Strengths, melody=st.none() | st.floats(0, 4)),
+    strengths=st.builds(Strengths, melody=st.none() | st.floats(0, 4, allow_subnormal=False)),
     under=st.booleans(),
 )
 

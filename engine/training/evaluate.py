@@ -161,6 +161,7 @@ def run(
         started = time.perf_counter()
         results = finite(SECTIONS[name].measure(bench))
         spent = {"seconds": round(time.perf_counter() - started, 1), "threads": torch.get_num_threads()}
+        record = stored(out / "results.json", about)  # anew, as another section may have run beside this one
         record["sections"][name] = {**results, **spent}
         plots.draw(name, results, out)
         save(record, out)

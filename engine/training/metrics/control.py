@@ -38,7 +38,7 @@ def frame_targets(notes: list[TimedNote], seconds: float) -> tuple[Array, NDArra
     """
     times = np.arange(int(seconds * FRAME_RATE_HZ)) / FRAME_RATE_HZ
     edges = np.array([edge for note in notes for edge in (note.start, note.end)])
-    near = np.abs(times[:, None] - edges[None]).min(axis=1, initial=np.inf) <= EDGE_SECONDS
+    near = np.abs(times[:, None] - edges[None]).min(axis=1, initial=np.inf) <= EDGE_SECONDS + 1e-6
     sounding = np.stack([(times >= n.start) & (times < n.end) for n in notes]) if notes else np.zeros((0, len(times)))
     count = sounding.sum(axis=0)
     pitch = np.full(len(times), -1)

@@ -46,7 +46,7 @@ def grid(request: Request) -> Array:
 
 def held_out(songs: list[Song], count: int) -> list[tuple[Audio, Array]]:
     """Up to `count` clips of about 16 s with drums, two a song, and their beats."""
-    found = []
+    found: list[tuple[Audio, Array]] = []
     for share in (0, 1):
         for song in songs:
             bars = min(song.bars, whole_bars(song.tempo_map, SECONDS))

@@ -194,8 +194,8 @@ def table(results: dict[str, Any]) -> Table:
         rows.append([name, f"{r['distance']:.2f} [{low:.2f}, {high:.2f}]", excess if name != base else "-", *times])
     remarks = [
         f"{results['clips']} clips of {results['seconds_a_clip']:.1f} s a row, conditions from {results['songs']}"
-        " held-out songs (prompt, beat, intensity, tempo, parts; no context, no melody), the same noise for all systems;"
-        f" guidance {results['guidance']}.",
+        " held-out songs (prompt, beat, intensity, tempo, parts; no context, no melody), the same noise for all"
+        f" systems; guidance {results['guidance']}.",
         "Reference: as many clips from the other halves of the same songs. Embedding: MFCC, delta, chroma and contrast"
         f" statistics, standardised, {results['dimensions']} principal directions fitted on the reference.",
         "Intervals: basic bootstrap over songs, paired. Seconds a clip: sampling in batches of"
