@@ -118,7 +118,7 @@ class Engine:
             return new_request("continue", prompt, bars, tempo, source=str(Path(source).absolute()), **fields), None
         else:
             audio, rate = _read(Path(source))
-        audio = np.ascontiguousarray(audio[:, None] if audio.ndim == 1 else audio, protocol.AUDIO_DTYPE)
+        audio = _as_sound(audio)
         shape = InlineAudio(rate=rate, channels=audio.shape[1], frames=len(audio))
         return new_request("continue", prompt, bars, tempo, inline=shape, **fields), audio
 
@@ -232,6 +232,20 @@ def _validate(request: Request) -> None:
         msgspec.convert(msgspec.to_builtins(request), Request)
     except msgspec.ValidationError as error:
         raise errors.BadRequest(protocol.explain(error, Request)) from error
+
+
+def _as_sound(audio: Any) -> Audio:
+    """float32 [frames, channels] of an array of floats; one dimension is mono. BadAudio for other arrays."""
+    try:
+        given = np.asarray(audio)
+    except ValueError as error:
+        raise errors.BadAudio(f"audio is an array [frames, channels]: {error}") from error
+    if given.dtype.kind != "f" or given.ndim not in (1, 2):
+        raise errors.BadAudio(
+            f"audio is floats, full scale 1.0, [frames, channels]; got {given.dtype} with {given.ndim} dimensions"
+            " (divide int16 by 32768)"
+        )
+    return np.ascontiguousarray(given[:, None] if given.ndim == 1 else given, protocol.AUDIO_DTYPE)
 
 
 def _read(path: Path) -> tuple[Audio, int]:

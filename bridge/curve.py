@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import zmq
 import zmq.auth
@@ -37,10 +36,8 @@ def create_keys(folder: Path) -> None:
 
 def is_local(endpoint: str) -> bool:
     """Whether an endpoint can be reached from this machine alone."""
-    parts = urlsplit(endpoint)
-    if parts.scheme in ("ipc", "inproc"):
-        return True
-    return parts.scheme == "tcp" and endpoint[len("tcp://") :].rpartition(":")[0] in LOOPBACK_HOSTS
+    scheme, _, place = endpoint.partition("://")
+    return scheme in ("ipc", "inproc") or (scheme == "tcp" and place.rpartition(":")[0] in LOOPBACK_HOSTS)
 
 
 def guard_server(socket: zmq.Socket[bytes], endpoint: str, keys: Path | None) -> ThreadAuthenticator | None:

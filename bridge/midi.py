@@ -20,6 +20,7 @@ from fractions import Fraction
 from typing import Any
 
 from bridge.clock import Clock, SystemClock
+from bridge.quiet import quiet_libraries
 from engine.errors import BadRequest, Unavailable
 from engine.timing import TempoMap
 from engine.types import Note
@@ -158,8 +159,9 @@ def open_input(name: str, collector: NoteCollector) -> MidiInput:
     mido = _mido()
     virtual = name == "virtual" or name.startswith("virtual:")
     try:
-        port_name = name.partition(":")[2] or "Attacca" if virtual else match(name, mido.get_input_names())
-        port = mido.open_input(port_name, virtual=virtual, callback=lambda message: _feed(collector, message))
+        with quiet_libraries():
+            port_name = name.partition(":")[2] or "Attacca" if virtual else match(name, mido.get_input_names())
+            port = mido.open_input(port_name, virtual=virtual, callback=lambda message: _feed(collector, message))
     except (OSError, ImportError, RuntimeError) as error:
         raise _no_backend(error) from error
     return MidiInput(port_name, port.close)
@@ -182,7 +184,8 @@ def match(pattern: str, names: list[str]) -> str:
 def input_names() -> list[str]:
     """The MIDI inputs of this machine. Raises Unavailable without a backend."""
     try:
-        return list(_mido().get_input_names())
+        with quiet_libraries():
+            return list(_mido().get_input_names())
     except (OSError, ImportError, RuntimeError) as error:
         raise _no_backend(error) from error
 

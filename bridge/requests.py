@@ -10,7 +10,7 @@ from typing import Any
 from engine.errors import BadRequest
 from engine.types import PromptPart, Request
 
-Prompt = str | Mapping[str, float] | Sequence[PromptPart]
+Prompt = str | Mapping[str, float] | Sequence[PromptPart] | None
 Tempo = int | float | str | Fraction
 
 
@@ -22,7 +22,7 @@ def generate_request(prompt: Prompt = "", bars: int = 4, tempo: Tempo = 120, **f
 def new_request(kind: str, prompt: Prompt, bars: int, tempo: Tempo | None, **fields: Any) -> Request:
     """A request with an id of its own, from Python values. Raises BadRequest for unknown fields.
 
-    prompt: a text, {text: weight}, or PromptParts; tempo: a number, a Fraction (kept exactly) or text.
+    prompt: a text, {text: weight}, PromptParts or None; tempo: a number, a Fraction (kept exactly) or text.
     """
     fields.setdefault("id", uuid.uuid4().hex)
     fields["prompts"] = fields.get("prompts") or _prompts(prompt)
@@ -35,8 +35,12 @@ def new_request(kind: str, prompt: Prompt, bars: int, tempo: Tempo | None, **fie
 
 
 def _prompts(prompt: Prompt) -> tuple[PromptPart, ...]:
+    if not prompt:
+        return ()
     if isinstance(prompt, str):
-        return (PromptPart(text=prompt),) if prompt else ()
+        return (PromptPart(text=prompt),)
     if isinstance(prompt, Mapping):
         return tuple(PromptPart(text=text, weight=weight) for text, weight in prompt.items())
-    return tuple(prompt)
+    if isinstance(prompt, Sequence) and all(isinstance(part, PromptPart) for part in prompt):
+        return tuple(prompt)
+    raise BadRequest(f"a prompt is a text, {{text: weight}} or PromptParts; got {type(prompt).__name__}")

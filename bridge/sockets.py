@@ -12,6 +12,7 @@ from engine.errors import BadRequest, Unavailable
 
 HIGH_WATER_MESSAGES = 64
 HEARTBEAT_MS = 2_000
+SCHEMES = ("tcp", "ipc", "inproc")
 
 
 def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -27,11 +28,18 @@ def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     return socket
 
 
-def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
-    """Bind, and return the endpoint with its real port. Raises BadRequest and Unavailable."""
-    port = endpoint.rpartition(":")[2]
-    if endpoint.startswith("tcp://") and port != "*" and not (port.isdecimal() and int(port) < 65_536):
+def check_endpoint(endpoint: str) -> None:
+    """Raises BadRequest for what ZeroMQ could not serve at."""
+    scheme, _, place = endpoint.partition("://")
+    port = place.rpartition(":")[2]
+    if scheme not in SCHEMES or not place:
+        raise BadRequest(f"{endpoint!r} is no endpoint: expected e.g. {protocol.DEFAULT_ZMQ} or ipc:///tmp/attacca")
+    if scheme == "tcp" and port != "*" and not (port.isdecimal() and int(port) < 65_536):
         raise BadRequest(f"{endpoint} has no port from 0 to 65535 (0 or *: any that is free)")
+
+
+def bind(socket: zmq.Socket[bytes], endpoint: str) -> str:
+    """Bind, and return the endpoint with its real port. Raises Unavailable."""
     if endpoint.startswith("ipc://") and _somebody_listens(endpoint.removeprefix("ipc://")):
         raise _in_use(endpoint)
     try:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BadAudio, BadRequest, Unavailable
+from engine.types import MAX_SECONDS
 
 Subtype = Literal["FLOAT", "DOUBLE"]
 WIDER_THAN_FLOAT32 = {"PCM_32", "DOUBLE"}
@@ -32,6 +33,8 @@ def read_exact(path: Path) -> AudioFile:
 
     try:
         with soundfile.SoundFile(path) as file:
+            if file.frames > MAX_SECONDS * file.samplerate:
+                raise BadAudio(f"{path} is longer than {MAX_SECONDS // 60} minutes; cut it first.")
             return AudioFile(file.read(dtype="float64", always_2d=True), file.samplerate, file.subtype)
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         what = "is not there" if not path.exists() else "cannot be read as audio (WAV, FLAC, AIFF, OGG are known)"
@@ -45,10 +48,10 @@ def holding_subtype(subtype: str) -> Subtype:
 
 def check_target(path: Path, option: str) -> Path:
     """A WAV path that can be written, or BadRequest/Unavailable: asked before anything is rendered."""
-    if path.suffix.lower() not in (".wav", ".wave"):
-        raise BadRequest(f"{option}: Attacca writes WAV files; give {path.with_suffix('.wav').name or 'OUT.wav'}.")
     if path.is_dir():
         raise BadRequest(f"{option}: {path} is a folder; give a file name in it.")
+    if path.suffix.lower() not in (".wav", ".wave"):
+        raise BadRequest(f"{option}: Attacca writes WAV files; give {path.with_suffix('.wav').name}.")
     folder = path.parent
     if not folder.is_dir():
         raise Unavailable(f"{option}: the folder {folder} is not there; make it first or choose another.")

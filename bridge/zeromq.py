@@ -37,7 +37,7 @@ from bridge.protocol import (
     Subscribe,
 )
 from bridge.session import Session
-from bridge.sockets import bind, router
+from bridge.sockets import bind, check_endpoint, router
 from engine.errors import AttaccaError, BadRequest, Refused
 from engine.events import BarReady, Ended, Event
 from engine.types import Audio, Request
@@ -71,7 +71,8 @@ class ZeroMQServer:
         curve_keys: Path | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
-        """Raises Refused (open endpoint without keys) and Unavailable (cannot bind)."""
+        """Raises BadRequest (no endpoint), Refused (open without keys) and Unavailable (cannot bind)."""
+        check_endpoint(endpoint)
         self._loop = loop
         self._context = context or zmq.Context()
         self._own_context = context is None

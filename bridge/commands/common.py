@@ -40,6 +40,28 @@ class Real(click.ParamType[float]):
             self.fail(f"{value!r} is not a number from {self.low:g} to {self.high:g}.", param, ctx)
         return number
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"{self.low:g}..{self.high:g}"
+
+
+class Whole(click.ParamType[int]):
+    """A whole number in [low, high]; whatever else comes is told the range."""
+
+    name = "whole number"
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value).strip()
+        number = int(text) if text.isascii() and text.removeprefix("-").isdecimal() and len(text) < 20 else None
+        if number is None or not self.low <= number <= self.high:
+            self.fail(f"{value!r} is not a whole number from {self.low} to {self.high}.", param, ctx)
+        return number
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"{self.low}..{self.high}"
+
 
 def remark(text: str) -> None:
     """A line for people, on stderr, so that stdout holds results alone."""

@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ctypes.util import find_library
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,6 +16,7 @@ import click
 
 from bridge.commands import common
 from bridge.commands.bundles import bundle_path
+from bridge.quiet import quiet_libraries
 from engine.errors import AttaccaError
 
 SLOWEST_TIMES_REAL_TIME = 2.0
@@ -185,20 +186,6 @@ def examine() -> list[Line]:
             text = common.one_sentence(f"{type(error).__name__}: {error}")
             lines.append(Line(name, "failed", text, "Set it up again: make setup."))
     return lines
-
-
-@contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keeps what C libraries print to stderr (ALSA, JACK) away from the table."""
-    sys.stderr.flush()
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(null)
 
 
 @click.command()

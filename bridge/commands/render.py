@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from bridge import joining, wavefile
-from bridge.commands.common import Real, json_option, print_line, remark
+from bridge.commands.common import Real, Whole, json_option, print_line, remark
 from engine.errors import BadRequest
 from engine.types import MAX_BARS, MODEL_RATE_HZ, RATE_RANGE_HZ, PromptPart, Report, Request
 
@@ -32,11 +32,11 @@ JSON_FIELDS = (
 def music_options(function: AnyFunction) -> AnyFunction:
     """The options that generate and continue share."""
     options = [
-        click.option("--bars", type=click.IntRange(1, MAX_BARS), required=True, help="How many new bars."),
+        click.option("--bars", type=Whole(1, MAX_BARS), required=True, help="How many new bars."),
         click.option("--meter", default="4/4", show_default=True, help="n/d: n 1-32, d 1, 2, 4, 8, 16 or 32."),
-        click.option("--rate", type=click.IntRange(*RATE_RANGE_HZ), help="Frames per second of the output."),
-        click.option("--seed", type=click.IntRange(0, 2**53), help="The same seed gives the same bytes."),
-        click.option("--steps", type=click.IntRange(1, 8), default=4, show_default=True, help="Sampling steps."),
+        click.option("--rate", type=Whole(*RATE_RANGE_HZ), help="Frames per second of the output."),
+        click.option("--seed", type=Whole(0, 2**53), help="The same seed gives the same bytes."),
+        click.option("--steps", type=Whole(1, 8), default=4, show_default=True, help="Sampling steps."),
         click.option("--guidance", type=Real(1, 6), help="How closely the prompt is followed; 1: not guided."),
         click.option("--intensity", metavar="FILE|CURVE", help='"beat:dB,beat:dB,...", or a .csv, .json or .wav.'),
         click.option("--melody", type=wav, metavar="FILE.mid", help="A melody to play along."),
@@ -72,8 +72,8 @@ def generate(output: Path, bundle: Path | None, device: str, rate: int | None, a
 @click.argument("source", type=wav, metavar="IN")
 @click.option("--prompt", help="What it should sound like; without it, like IN.")
 @click.option("--tempo", help='IN\'s quarters per minute, 20-400, or a map "bar:bpm,bar:bpm,...".')
-@click.option("--source-bars", type=click.IntRange(1, MAX_BARS), help="Instead of --tempo: IN is this many bars.")
-@click.option("--at-bar", type=click.IntRange(0, 100_000), help="Start at this bar of IN (from 0), not at its end.")
+@click.option("--source-bars", type=Whole(1, MAX_BARS), help="Instead of --tempo: IN is this many bars.")
+@click.option("--at-bar", type=Whole(0, 100_000), help="Start at this bar of IN (from 0), not at its end.")
 @click.option("--joined", type=wav, metavar="ALL.wav", help="Also write IN and the new bars as one file.")
 @music_options
 def continue_(
@@ -117,8 +117,8 @@ def make_request(kind: Any, original: wavefile.AudioFile | None = None, **option
         id=uuid.uuid4().hex,
         kind=kind,
         prompts=(PromptPart(text=prompt),) if prompt else (),
-        melody=controls.read_melody(melody) if melody else None,
-        parts=controls.parse_parts(parts) if parts else None,
+        melody=None if melody is None else controls.read_melody(melody),
+        parts=None if parts is None else controls.parse_parts(parts),
         **options,
     )
     controls.check(request)
@@ -134,7 +134,7 @@ def placed(request: Request, curve: str | None, original: wavefile.AudioFile | N
     frames, rate = (len(original.samples), original.rate) if original else (0, request.rate or MODEL_RATE_HZ)
     tempo_map = controls.request_map(request, frames, rate)
     first_bar = timing.anchor(frames, rate, tempo_map, request.at_bar).start_bar
-    if not curve:
+    if curve is None:
         return request
     points = controls.parse_curve(curve, tempo_map, request.bars, first_bar)
     return msgspec.structs.replace(request, intensity=points)

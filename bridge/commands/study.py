@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bridge.commands.bundles import bundle_path
-from bridge.commands.common import Real, json_option, print_line
+from bridge.commands.common import Real, Whole, json_option, print_line
 from engine.errors import BadRequest
 
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -32,13 +32,14 @@ def train(
         raise BadRequest(f"--data: the folder {data} is not there.")
     from engine.training import pipeline
 
-    pipeline.run(budget_minutes, device, out, start_from=start_from, data=data, resume=not fresh)
+    result = pipeline.run(budget_minutes, device, out, start_from=start_from, data=data, resume=not fresh)
+    click.echo(f"The bundle is at {result['bundle']}; try it: attacca serve --bundle {result['bundle']}")
 
 
 @click.command()
 @click.argument("bundle", type=folder, required=False)
 @click.option("--out", type=folder, default=Path("work/evaluation"), show_default=True)
-@click.option("--clips", type=click.IntRange(4, 100_000), default=400, show_default=True)
+@click.option("--clips", type=Whole(4, 100_000), default=400, show_default=True)
 @click.option("--corpus", type=folder, help="A built corpus, whose test songs are used; else a small one is rendered.")
 @click.option("--teacher", type=click.Path(path_type=Path, dir_okay=False), help="Compare with this stage checkpoint.")
 @click.option("--only", multiple=True, help="Only this section (repeatable).")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.training.pipeline import Workshop
     from engine.training.prompt import Vocabulary
 
+RESULTS = "<!-- evaluation -->"
 CARD = """# {name}
 
 A few-step music model for exact bars, trained from nothing on music composed and rendered by
@@ -41,6 +42,14 @@ def style_levels(files: list[Path], styles: tuple[str, ...]) -> list[float]:
         level = data.read(path, ("intensity",))["intensity"].astype(np.float32)
         found[data.metadata(path)["style"]].append(float(np.median(level[level > level.max() - 20.0])))
     return [round(float(np.median(values)), 1) for values in found.values()]
+
+
+def describe(folder: Path, results: str) -> bundle.Bundle:
+    """Put evaluation tables (Markdown) at the end of a bundle's model card, in place of older ones, and seal it."""
+    card = (folder / bundle.CARD).read_text().partition(RESULTS)[0].rstrip()
+    (folder / bundle.CARD).write_text(f"{card}\n\n{RESULTS}\n#{results}")
+    manifest = bundle.read_manifest(folder)
+    return bundle.seal(folder, {k: v for k, v in manifest.items() if k != "files"})
 
 
 def export(

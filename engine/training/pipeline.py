@@ -29,6 +29,8 @@ from engine.training.data import Latents
 SHARES = {"corpus": 0.27, "codec": 0.14, "vocoder": 0.11, "teacher": 0.34, "student": 0.11}
 CORPUS_TIMES_REAL_TIME = 35.0
 FEWEST_SONGS = 66
+QUICK_CLIPS = 24
+QUICK_SECTIONS = ("codec", "beat", "control")
 
 
 class _EnoughError(Exception):
@@ -144,7 +146,19 @@ def run(
     console.print(f"denoiser: {len(songs)} encoded songs")
     learned = teach(shop, networks, vocabulary, songs, start_from is not None)
     bundle = export(networks, vocabulary, shop, name, learned)
+    evaluate(bundle.folder, shop)
     return {"bundle": str(bundle.folder), **learned}
+
+
+def evaluate(folder: Path, shop: Workshop) -> None:
+    """A short evaluation on the held-out songs, written into the model card (`attacca evaluate` runs the full one)."""
+    from engine.training import evaluate as evaluation
+    from engine.training.export import describe
+
+    out = shop.folder.parent / "evaluation"
+    teacher_file = shop.folder / "teacher.safetensors"
+    evaluation.run(folder, out, QUICK_CLIPS, corpus=shop.corpus, teacher=teacher_file, only=QUICK_SECTIONS)
+    describe(folder, (out / "results.md").read_text())
 
 
 def foundation(shop: Workshop, start_from: Path | None) -> tuple[Networks, prompt.Vocabulary, list[Latents]]:
