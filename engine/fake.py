@@ -17,9 +17,9 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import soundfile
 
-from engine.errors import BadAudio, BadRequest, Cancelled
+from engine.errors import BadRequest, Cancelled
+from engine.render.source import source_of
 from engine.timing import Anchor, Meter, TempoMap, anchor, new_bar_boundaries, tempo_from_length
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Rendered, Request
 
@@ -53,7 +53,12 @@ class FakeRenderer:
         cancelled: Callable[[], bool],
     ) -> Rendered:
         """Emit the bars of `request`; see `engine.types.Renderer`."""
-        source, source_rate = _source(request, inline)
+
+        def check() -> None:
+            if cancelled():
+                raise Cancelled("cancelled while it was read")
+
+        source, source_rate = _source(request, inline, check)
         rate = request.rate or source_rate
         channels = request.channels or (2 if source is None else source.shape[1])
         length = 0 if source is None else len(source)
@@ -92,30 +97,12 @@ class FakeRenderer:
             progress((bar + 1 - left / max(self.seconds_per_bar, left)) / bars)
 
 
-def _source(request: Request, inline: Audio | None) -> tuple[Audio | None, int]:
-    """What is continued, [frames, channels], and its rate; MODEL_RATE_HZ without one."""
-    if request.kind == "generate":
-        return None, MODEL_RATE_HZ
-    if inline is not None:
-        assert request.inline is not None
-        audio, rate = inline, request.inline.rate
-    elif request.source is None:
+def _source(request: Request, inline: Audio | None, check: Callable[[], None]) -> tuple[Audio | None, int]:
+    """What is continued, [frames, channels], and its rate; MODEL_RATE_HZ without one. As the model reads it."""
+    if request.kind == "continue" and request.source is None and inline is None:
         raise BadRequest("a continuation needs something to continue: a file, or audio beside the request")
-    else:
-        audio, rate = _read(request.source)
-    if len(audio) == 0:
-        raise BadAudio("there is nothing to continue: the audio is empty")
-    if not bool(np.isfinite(audio).all()):
-        raise BadAudio("the audio holds NaN or infinite samples")
-    return audio, rate
-
-
-def _read(path: str) -> tuple[Audio, int]:
-    try:
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:
-        raise BadAudio(f"cannot read {path!r} as audio (WAV and FLAC are read)") from error
-    return np.asarray(audio, np.float32), int(rate)
+    source = source_of(request, inline, check)
+    return (None, MODEL_RATE_HZ) if source is None else (source.audio, source.rate)
 
 
 def _tempo_map(request: Request, frames: int, rate: int) -> TempoMap:

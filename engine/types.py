@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 MAX_BARS = 256
 MAX_SECONDS = 15 * 60
+MAX_CHANNELS = 8
 RATE_RANGE_HZ = (8_000, 192_000)
 MODEL_RATE_HZ = 48_000
 SEAM_SECONDS = 0.02
@@ -26,7 +27,7 @@ Audio = NDArray[np.float32]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Bars = Annotated[int, msgspec.Meta(ge=1, le=MAX_BARS)]
 Rate = Annotated[int, msgspec.Meta(ge=RATE_RANGE_HZ[0], le=RATE_RANGE_HZ[1])]
-Channels = Annotated[int, msgspec.Meta(ge=1, le=8)]
+Channels = Annotated[int, msgspec.Meta(ge=1, le=MAX_CHANNELS)]
 Steps = Annotated[int, msgspec.Meta(ge=1, le=8)]
 Guidance = Annotated[float, msgspec.Meta(ge=1.0, le=6.0)]
 Strength = Annotated[float, msgspec.Meta(ge=0.0, le=4.0)]

@@ -128,23 +128,28 @@ def test_source_bars_give_the_tempo(engine: Engine, loop_path: Path, tmp_path: P
 
 
 MISTAKES = [
-    (("--bars", "0"), "1<=x<=256"),
-    (("--bars", "257"), "1<=x<=256"),
+    (("--bars", "0"), "from 1 to 256"),
+    (("--bars", "257"), "from 1 to 256"),
+    (("--bars", "four"), "from 1 to 256"),
+    (("--bars", "9" * 5000), "from 1 to 256"),
     (("--tempo", "nan"), "20 to 400"),
     (("--tempo", "19.99"), "20 to 400"),
     (("--tempo", "401"), "20 to 400"),
     (("--meter", "4/5"), "1, 2, 4, 8, 16, 32"),
     (("--meter", "0/4"), "from 1 to 32"),
-    (("--rate", "7999"), "8000<=x<=192000"),
-    (("--steps", "9"), "1<=x<=8"),
+    (("--rate", "7999"), "from 8000 to 192000"),
+    (("--steps", "9"), "from 1 to 8"),
     (("--guidance", "nan"), "from 1 to 6"),
-    (("--seed", "-1"), "0<=x<="),
+    (("--seed", "-1"), "from 0 to"),
     (("--intensity", "0:99"), "-60 to 6"),
     (("--intensity", "0:-20,9:-20"), "beats run from 0 to 8"),
+    (("--intensity", ""), "-60 to 6"),
     (("--melody", "no-such.mid"), "no-such.mid"),
     (("--key", "H#"), "H#"),
     (("--chords", "Q"), "Q"),
     (("--parts", "kazoo"), "drums, bass"),
+    (("--parts", ""), "drums, bass"),
+    (("-o", "."), "is a folder"),
     (("-o", "no/such/folder/x.wav"), "is not there"),
     (("-o", "x.mp3"), "WAV"),
     (("--bundle", "no-such-bundle"), "no bundle"),
@@ -204,16 +209,35 @@ def test_mistakes_about_what_is_continued(tmp_path: Path, words: tuple[str, ...]
     assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
 
 
-@pytest.mark.parametrize(
-    ("content", "says"), [("empty", "empty"), ("nan", "NaN"), ("junk", "read"), ("no", "not there")]
-)
+SOUNDS = [
+    ("empty", "empty"),
+    ("nan", "NaN"),
+    ("silent", "silent"),
+    ("nine channels", "1 to 8"),
+    ("slow", "8000 to 192000"),
+    ("fast", "8000 to 192000"),
+    ("long", "15 minutes"),
+    ("junk", "read"),
+    ("no", "not there"),
+]
+SOUNDS_OF = {
+    "empty": (np.zeros((0, 2)), 48_000),
+    "nan": (np.full((48_000, 2), np.nan), 48_000),
+    "silent": (np.zeros((48_000, 2)), 48_000),
+    "nine channels": (np.full((48_000, 9), 0.1), 48_000),
+    "slow": (np.full((48_000, 2), 0.1), 7_999),
+    "fast": (np.full((48_000, 2), 0.1), 192_001),
+    "long": (np.full((8_000 * 901, 1), 0.1), 8_000),
+}
+
+
+@pytest.mark.parametrize(("content", "says"), SOUNDS)
 def test_audio_that_cannot_be_continued(engine: Engine, tmp_path: Path, content: str, says: str) -> None:
     source = tmp_path / "in.wav"
     if content == "junk":
         source.write_bytes(b"RIFF no audio" * 50)
     elif content != "no":
-        sound = np.full((48_000, 2), np.nan) if content == "nan" else np.zeros((0, 2))
-        soundfile.write(source, sound, 48_000, subtype="FLOAT")
+        soundfile.write(source, *SOUNDS_OF[content], subtype="FLOAT")
     ran = Ran("continue", source, "--bars", "1", "--tempo", "120", "-o", tmp_path / "new.wav", zmq=engine.zmq)
     assert ran.code == 2 and ran.out == "" and "Traceback" not in ran.err
     assert says in ran.err.splitlines()[-1]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,6 +111,25 @@ def test_audio_that_is_none(engine: Engine, tmp_path: Path) -> None:
     assert engine.health().ok
 
 
+@pytest.mark.parametrize(
+    ("audio", "says"),
+    [
+        (np.full((9_000, 2), 1_000, np.int16), "int16"),
+        (np.zeros((9_000, 2, 2), np.float32), "3 dimensions"),
+        ([[0.1], [0.2, 0.3]], "frames, channels"),
+        (np.zeros((9_000, 2), np.float32), "silent"),
+    ],
+    ids=["integers", "dimensions", "ragged", "silent"],
+)
+def test_arrays_that_are_no_sound(engine: Engine, audio: Any, says: str) -> None:
+    with pytest.raises(errors.BadAudio, match=says):
+        engine.continue_((audio, 48_000), tempo=120)
+
+
+def test_a_list_of_floats_is_mono_sound(engine: Engine) -> None:
+    assert engine.continue_(([0.1, -0.1] * 24_000, 48_000), bars=1, tempo=120).audio.shape == (96_000, 1)
+
+
 def test_an_id_may_not_be_used_twice_at_once(engine: Engine) -> None:
     stream = engine.stream(generate_request(bars=50, id="mine"))
     with pytest.raises(errors.Refused, match="mine"):
@@ -190,5 +210,8 @@ def test_requests_from_python_values() -> None:
     request = new_request("generate", {"house": 1.0, "rain": 0.2}, 4, Fraction(7200, 61), seed=None, key="C minor")
     assert request.tempo == "7200/61" and request.key == "C minor" and request.seed is None
     assert [(part.text, part.weight) for part in request.prompts] == [("house", 1.0), ("rain", 0.2)]
-    assert generate_request("").prompts == ()
+    assert generate_request("").prompts == generate_request(None).prompts == ()
+    for prompt in (3, ["house"], b"house"):
+        with pytest.raises(errors.BadRequest, match="prompt"):
+            generate_request(prompt)  # type: ignore[arg-type]
     assert generate_request().id != generate_request().id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -154,6 +155,19 @@ def test_without_a_midi_system_it_says_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setattr(mido, "get_input_names", nothing)
     with pytest.raises(Unavailable, match="install python-rtmidi"):
         open_input("any", NoteCollector())
+
+
+def test_what_a_midi_library_prints_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def noisy() -> list[str]:
+        os.write(2, b"ALSA lib seq_hw.c: open /dev/snd/seq failed")
+        raise OSError("no MIDI")
+
+    monkeypatch.setattr(mido, "get_input_names", noisy)
+    with pytest.raises(Unavailable):
+        open_input("any", NoteCollector())
+    assert capfd.readouterr().err == ""
 
 
 def test_live_notes_are_the_melody_of_the_next_request(tmp_path: Path) -> None:

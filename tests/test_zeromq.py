@@ -236,12 +236,22 @@ def test_a_port_in_use_is_said_in_a_sentence(endpoint: str, tmp_path: Path) -> N
         Server(Options(fake=True, zmq=endpoint, osc="off", render_dir=tmp_path))
 
 
-@pytest.mark.parametrize("bad", ["nonsense", "tcp://127.0.0.1", "tcp://127.0.0.1:99999", "ipc:///not/there/x"])
-def test_an_endpoint_that_cannot_be_bound(bad: str) -> None:
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("nonsense", "no endpoint"),
+        ("http://127.0.0.1:9800", "no endpoint"),
+        ("tcp://127.0.0.1", "from 0 to 65535"),
+        ("tcp://127.0.0.1:99999", "from 0 to 65535"),
+        ("tcp://[::1:9800", "other machines"),
+        ("ipc:///not/there/x", "cannot serve"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_bound(bad: str, says: str) -> None:
     loop = Loop()
     with pytest.raises((BadRequest, Refused, Unavailable)) as caught:
         ZeroMQServer(loop, bad)
-    assert bad in str(caught.value)
+    assert bad in str(caught.value) and says in str(caught.value)
     loop.close()
 
 

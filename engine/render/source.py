@@ -12,7 +12,7 @@ import soundfile
 import soxr
 
 from engine.errors import BadAudio
-from engine.types import MAX_SECONDS, MODEL_RATE_HZ, RATE_RANGE_HZ, Audio, Request
+from engine.types import MAX_CHANNELS, MAX_SECONDS, MODEL_RATE_HZ, RATE_RANGE_HZ, Audio, Request
 
 SILENCE = 1e-4
 LONGEST_NAME = 160
@@ -50,7 +50,7 @@ def read_audio(path: str, check: Check = unchecked) -> Source:
         with soundfile.SoundFile(path) as file:
             if file.frames > MAX_SECONDS * file.samplerate:
                 raise BadAudio(f"{named(path)} is longer than {MAX_SECONDS // 60} minutes; cut it first")
-            _check_rate(file.samplerate, named(path))
+            _check_shape(file.channels, file.samplerate, named(path))
             source = Source(_read_blocks(file, check), int(file.samplerate))
     except MemoryError as error:
         raise BadAudio(f"{named(path)} does not fit into this machine's memory; cut it first") from error
@@ -72,10 +72,10 @@ def _read_blocks(file: soundfile.SoundFile, check: Check) -> Audio:
 
 
 def checked(source: Source, name: str, check: Check = unchecked) -> Source:
-    """The source, or `BadAudio` if it is empty, non-finite, silent or at a rate outside the range."""
+    """The source, or `BadAudio` if it is empty, non-finite, silent, or its rate or channels are out of range."""
     if len(source.audio) == 0:
         raise BadAudio(f"{name} is empty: there is nothing to continue")
-    _check_rate(source.rate, name)
+    _check_shape(source.audio.shape[1], source.rate, name)
     peak = 0.0
     for first in range(0, len(source.audio), BLOCK_FRAMES):
         check()
@@ -89,7 +89,9 @@ def checked(source: Source, name: str, check: Check = unchecked) -> Source:
     return source
 
 
-def _check_rate(rate: int, name: str) -> None:
+def _check_shape(channels: int, rate: int, name: str) -> None:
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise BadAudio(f"{name} has {channels} channels; 1 to {MAX_CHANNELS} are read")
     if not RATE_RANGE_HZ[0] <= rate <= RATE_RANGE_HZ[1]:
         raise BadAudio(f"{name} has a rate of {rate} Hz; {RATE_RANGE_HZ[0]} to {RATE_RANGE_HZ[1]} are read")
 
