@@ -119,7 +119,7 @@ class Clip:
 
 def held_out(corpus: Path, most: int) -> list[Clip]:
     """Test songs in STYLES with a kick on most beats."""
-    clips = []
+    clips: list[Clip] = []
     for path in sorted((corpus / "test").glob("*.safetensors")):
         facts = metadata(path)
         if facts["style"] not in STYLES or facts["meter"] != [4, 4] or len(clips) == most:
