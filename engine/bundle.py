@@ -1,7 +1,7 @@
 """The exported model on disk: what training and playing share. It checks itself when it is loaded.
 
     BUNDLE/manifest.json      name, version, format, config, contract, SHA-256 of every other file
-    BUNDLE/*.safetensors      codec, vocoder, student, prompt (fp16; no pickle anywhere)
+    BUNDLE/*.safetensors      codec, vocoder, student, prompt, listener (fp16; no pickle anywhere)
     BUNDLE/MODEL_CARD.md      what it was trained on, how, and how good it is
 
 safetensors has no checksum of its own, so every byte is compared with the manifest at load.
@@ -20,7 +20,7 @@ from engine.errors import BadBundle
 FORMAT = 1
 MANIFEST = "manifest.json"
 CARD = "MODEL_CARD.md"
-MODULES = ("codec", "vocoder", "student", "prompt")
+MODULES = ("codec", "vocoder", "student", "prompt", "listener")
 DEFAULT = Path(__file__).parent / "bundles" / "attacca-v0"
 
 

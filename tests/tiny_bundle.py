@@ -13,6 +13,7 @@ import torch
 from engine import bundle
 from engine.models.codec import MEL_WIDTH, Codec
 from engine.models.denoiser import Denoiser, DenoiserConfig
+from engine.models.listener import Listener
 from engine.models.load import Networks, config_of, save_networks
 from engine.models.prompt import PromptHead
 from engine.models.vocoder import Vocoder
@@ -27,7 +28,8 @@ def untrained(seed: int = 0) -> Networks:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         config = DenoiserConfig(prompt=len(STYLES) + len(TAGS), width=64, layers=2, heads=2)
-        networks = Networks(Codec(), Vocoder(), Denoiser(config), PromptHead(len(STYLES), len(TAGS)))
+        sizes = len(STYLES), len(TAGS)
+        networks = Networks(Codec(), Vocoder(), Denoiser(config), PromptHead(*sizes), Listener(*sizes))
         networks.codec.mean[:MEL_WIDTH] = MEAN_DB * 2**0.5
         networks.codec.mean[2 * MEL_WIDTH :] = MEAN_DB
         networks.codec.up.weight *= 0.4

@@ -15,18 +15,20 @@ from engine.bundle import Bundle
 from engine.errors import BadBundle
 from engine.models.codec import Codec
 from engine.models.denoiser import Denoiser, DenoiserConfig
+from engine.models.listener import Listener
 from engine.models.prompt import PromptHead
 from engine.models.vocoder import Vocoder
 
 
 @dataclass
 class Networks:
-    """The four networks of a bundle, in fp32, evaluating."""
+    """The five networks of a bundle, in fp32, evaluating."""
 
     codec: Codec
     vocoder: Vocoder
     student: Denoiser
     prompt: PromptHead
+    listener: Listener
 
 
 def config_of(
@@ -68,7 +70,8 @@ def load_networks(bundle: Bundle) -> Networks:
         with torch.device("cpu"):
             denoiser = Denoiser(DenoiserConfig(**config["denoiser"]))
             head = PromptHead(len(config["styles"]), len(config["tags"]))
-            networks = Networks(Codec(), Vocoder(), denoiser, head)
+            listener = Listener(len(config["styles"]), len(config["tags"]))
+            networks = Networks(Codec(), Vocoder(), denoiser, head, listener)
     except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as broken:
         raise BadBundle(f"bundle {bundle.folder}: its config lacks {broken} or has a wrong value") from broken
     for name, module in vars(networks).items():

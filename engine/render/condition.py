@@ -30,6 +30,8 @@ from engine.models import conditions as K
 from engine.models import features as F
 from engine.models.codec import LATENT_HOP, LATENTS, PATCH, Codec
 from engine.models.denoiser import Conditions
+from engine.models.listener import Heard
+from engine.models.load import Networks
 from engine.render.source import SILENCE, Check, Source, model_view, source_of, unchecked
 from engine.timing import (
     Anchor,
@@ -44,6 +46,7 @@ from engine.types import MODEL_RATE_HZ, Audio, Request
 
 CONTEXT = 48
 UNSURE = 2
+HEARABLE = 8
 MARGIN = 4
 TAIL_FRAMES = 4
 
@@ -177,52 +180,63 @@ class PromptSense:
     usual_db: float
 
 
+def past_of(place: Place) -> tuple[int, Audio | None]:
+    """(latents before time zero, the source's audio over them at 48 kHz); None where it is silent or missing."""
+    if place.source is None:
+        return UNSURE, None
+    available = place.anchor.start_frame / place.source.rate * MODEL_RATE_HZ / LATENT_HOP
+    ahead = int(min(CONTEXT, max(UNSURE, math.floor(available))))
+    past = model_view(place.source, place.anchor.start_frame, ahead * LATENT_HOP / MODEL_RATE_HZ)
+    past = np.pad(past, ((ahead * LATENT_HOP - len(past), 0), (0, 0)))
+    return ahead, past if float(np.abs(past).max()) >= SILENCE else None
+
+
+def overall_of(request: Request, tempo: float, sense: PromptSense, heard: Heard | None) -> NDArray[np.float32]:
+    """The global vector. What the request leaves open is taken from what was heard in the source."""
+    key = parse_key(request.key) if request.key else None
+    vector, parts, tonality = sense.vector, request.parts, (key.root, key.mode) if key else None
+    if heard is not None:
+        vector = heard.prompt if vector is None and request.strengths.prompt != 0 else vector
+        tonality = tonality or heard.key
+        if not request.under:
+            parts = parts or heard.parts or None
+    return K.global_features(sense.width, vector, parts, tonality, tempo)
+
+
 def gather(
-    request: Request,
-    place: Place,
-    codec: Codec,
-    sense: PromptSense,
-    check: Check = unchecked,
+    request: Request, place: Place, networks: Networks, sense: PromptSense, check: Check = unchecked
 ) -> Material:
     """Build the material of a request: one codec pass over the context, the rest is arithmetic."""
-    ahead, past = UNSURE, None
     check()
-    if place.source is not None:
-        available = place.anchor.start_frame / place.source.rate * MODEL_RATE_HZ / LATENT_HOP
-        ahead = int(min(CONTEXT, max(UNSURE, math.floor(available))))
-        past = model_view(place.source, place.anchor.start_frame, ahead * LATENT_HOP / MODEL_RATE_HZ)
-        past = np.pad(past, ((ahead * LATENT_HOP - len(past), 0), (0, 0)))
-        if float(np.abs(past).max()) < SILENCE:
-            past = None
-    factor, remark = halved_or_doubled(place.tempo_map.tempo_at(place.anchor.start_quarters))
+    ahead, past = past_of(place)
+    if request.under or request.strengths.context == 0:
+        past = None
+    tempo = place.tempo_map.tempo_at(place.anchor.start_quarters)
+    factor, remark = halved_or_doubled(tempo)
     if remark:
         place.remarks.append(remark)
     count = (ahead + place.latents) * PATCH
     targets = targets_of(request, place, -ahead * PATCH, count, factor)
-    targets.intensity_db = intensity_of(request, place, None if request.under else past, ahead, count, sense.usual_db)
-    features = torch.full((ahead * PATCH, F.CHANNELS), F.FLOOR_DB)
-    context = torch.zeros(0, LATENTS)
-    if past is not None:
-        features = F.analyse_tensor(torch.from_numpy(past))[: ahead * PATCH]
-        with torch.no_grad():
-            context = codec.encode(features[None])[0]
-    key = parse_key(request.key) if request.key else None
-    overall = K.global_features(
-        sense.width,
-        sense.vector,
-        request.parts,
-        (key.root, key.mode) if key else None,
-        float(place.tempo_map.tempo_at(place.anchor.start_quarters) * factor),
-    )
+    targets.intensity_db = intensity_of(request, place, past, ahead, count, sense.usual_db)
+    features, context = encode_past(networks.codec, past, ahead)
+    under = _under(place, networks.codec, check) if request.under else None
+    audible = context[:-UNSURE] if under is None else under
+    heard = networks.listener.hear(audible) if len(audible) >= HEARABLE else None
     _switch_off(request, targets)
-    if request.strengths.context == 0 or request.under:
-        context = context[:0]
     matrix = K.frame_features(targets, count)
     K.withhold_notes(matrix, ahead * PATCH, count)
-    under = _under(place, codec, check) if request.under else None
-    carries = past is not None and not request.under
-    level = power_db(features[: (ahead - UNSURE) * PATCH]) if carries else None
+    overall = overall_of(request, float(tempo * factor), sense, heard)
+    level = power_db(features[: (ahead - UNSURE) * PATCH]) if past is not None else None
     return Material(ahead, matrix, overall, context, features, under, level)
+
+
+def encode_past(codec: Codec, past: Audio | None, ahead: int) -> tuple[Tensor, Tensor]:
+    """Features in dB [8 ahead, CHANNELS] and latents [ahead, 64] of the past; silence and none without one."""
+    if past is None:
+        return torch.full((ahead * PATCH, F.CHANNELS), F.FLOOR_DB), torch.zeros(0, LATENTS)
+    features = F.analyse_tensor(torch.from_numpy(past))[: ahead * PATCH]
+    with torch.no_grad():
+        return features, codec.encode(features[None])[0]
 
 
 def _switch_off(request: Request, targets: K.FrameTargets) -> None:

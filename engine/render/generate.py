@@ -87,7 +87,7 @@ class ModelRenderer:
 
         place = place_of(request, inline, check)
         started = time.perf_counter()
-        material = gather(request, place, self.networks.codec, self.prompt_sense(request), check)
+        material = gather(request, place, self.networks, self.prompt_sense(request), check)
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
         fitter = Fitter(place.rate, place.channels, place.lines, self._seam(place))

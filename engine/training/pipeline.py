@@ -20,13 +20,14 @@ from engine.bundle import Bundle
 from engine.errors import BadRequest, Unavailable
 from engine.models.codec import Codec
 from engine.models.denoiser import Denoiser, DenoiserConfig
+from engine.models.listener import Listener
 from engine.models.load import Networks
 from engine.models.prompt import PromptHead
 from engine.models.vocoder import Vocoder
-from engine.training import codec, data, distil, prompt, teacher, vocoder
+from engine.training import codec, data, distil, listener, prompt, teacher, vocoder
 from engine.training.data import Latents
 
-SHARES = {"corpus": 0.27, "codec": 0.14, "vocoder": 0.11, "teacher": 0.34, "student": 0.11}
+SHARES = {"corpus": 0.26, "codec": 0.13, "vocoder": 0.11, "listener": 0.02, "teacher": 0.34, "student": 0.11}
 CORPUS_TIMES_REAL_TIME = 35.0
 FEWEST_SONGS = 66
 QUICK_CLIPS = 24
@@ -171,9 +172,16 @@ def foundation(shop: Workshop, start_from: Path | None) -> tuple[Networks, promp
         coder = train_codec(shop)
         voice = train_vocoder(shop, coder)
         student = Denoiser(DenoiserConfig(prompt=vocabulary.width))
-        networks = Networks(coder, voice, student, head)
+        ears = Listener(len(vocabulary.styles), len(vocabulary.tags))
+        networks = Networks(coder, voice, student, head, ears)
     songs = encode_songs(shop, "train", networks.codec, networks.prompt, (0, 4))
+    if start_from is None:
+        networks.listener = train_listener(shop, songs, vocabulary)
     return networks, vocabulary, songs
+
+
+def train_listener(shop: Workshop, songs: list[Latents], vocabulary: prompt.Vocabulary) -> Listener:
+    return listener.train(songs, vocabulary, shop.plan.seconds["listener"], shop.folder, shop.seed, shop.console)
 
 
 def from_bundle(folder: Path) -> tuple[Networks, prompt.Vocabulary]:
