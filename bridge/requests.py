@@ -34,7 +34,7 @@ def new_request(kind: str, prompt: Prompt, bars: int, tempo: Tempo | None, **fie
         raise BadRequest(f"{error} (fields: {', '.join(Request.__struct_fields__)})") from error
 
 
-def _prompts(prompt: Prompt) -> tuple[PromptPart, ...]:
+def _prompts(prompt: Any) -> tuple[PromptPart, ...]:
     if not prompt:
         return ()
     if isinstance(prompt, str):
