@@ -62,6 +62,8 @@ class Decoder:
         inner = slice(2 * (self.spoken - first), 2 * (self.spoken - first + frames))
         low = self.features[self.spoken : self.spoken + frames, 2 * F.MELS :].numpy()
         self.spoken += frames
+        done = max(0, self.spoken - VOCODER_REACH)
+        self.features, self.spoken = self.features[done:].clone(), self.spoken - done
         spectra = self.synthesis.spectra(level[:, inner], share[:, inner], low.repeat(2, axis=0))
         audio = self.synthesis.overlap_add(spectra)
         return np.asarray(audio * np.float32(10.0 ** (self.gain_db / 20.0)), np.float32)
