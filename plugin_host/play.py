@@ -72,6 +72,8 @@ def play(
     an offline file has exactly its source's frames). progress gets 0..1. Raises `errors.BadRequest`
     (chain, file, folder), `errors.BadAudio`, `errors.Unavailable` (pedalboard, PortAudio, device, disk).
     """
+    if output is not None and output.resolve() == file.resolve():
+        raise errors.BadRequest(f"this would overwrite {file}; give -o another name")
     spec = ChainSpec() if chain is None else load_chain(chain)
     return _play(open_file(file), str(file), spec, output, device, rate_hz, channels, tail_seconds, progress)
 
@@ -178,6 +180,9 @@ class _Run:
     ) -> PlayReport:
         pipeline = self._pipeline
         stages = pipeline.stages
+        scrubbed = self._source.scrubbed_samples + pipeline.scrubbed_samples
+        if scrubbed:
+            remarks = (*remarks, f"{scrubbed} samples that were NaN, infinite or above +60 dBFS became silence")
         return PlayReport(
             source=name,
             output=sink.name,
@@ -189,7 +194,7 @@ class _Run:
             effects=tuple(stage.effect.label for stage in stages),
             latency_frames=pipeline.latency_frames,
             peak_db=20 * float(np.log10(max(self._peak, 1e-10))),
-            scrubbed_samples=self._source.scrubbed_samples + pipeline.scrubbed_samples,
+            scrubbed_samples=scrubbed,
             limited_frames=pipeline.safety.limited_frames,
             clipped_samples=pipeline.safety.clipped_samples,
             rebuilt=tuple(stage.effect.label for stage in stages for _ in range(stage.rebuilds)),

@@ -14,6 +14,8 @@ import pytest
 import soundfile
 
 from bridge.client import Engine, connect, default_endpoint, generate_request, new_request
+from bridge.commands.player import by_engine
+from bridge.curve import create_keys
 from bridge.protocol import Failed
 from bridge.serve import Server
 from engine import errors
@@ -51,6 +53,26 @@ def test_a_file_is_continued_by_its_path(engine: Engine, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     take = engine.continue_("in.flac", bars=1, source_bars=2, meter="3/4")
     assert (len(take.audio), take.rate, take.report.channels) == (44_100, 44_100, 1)
+
+
+def test_a_file_reaches_an_engine_elsewhere_as_audio(tmp_path: Path) -> None:
+    """127.0.0.2 is this machine, but not one of the names that the client takes for it."""
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (96_000, 2))
+    soundfile.write(tmp_path / "in.wav", sound, 48_000, subtype="PCM_24")
+    create_keys(tmp_path / "keys")
+    request = new_request("continue", "", 2, 120, source=str(tmp_path / "in.wav"), at_bar=1)
+    with fake_server(tmp_path, osc="off", zmq="tcp://0.0.0.0:*", curve_keys=tmp_path / "keys") as server:
+        assert server.zeromq is not None
+        where = server.zeromq.endpoint.replace("0.0.0.0", "127.0.0.2")
+        with connect(where, keys=tmp_path / "keys") as engine:
+            (tmp_path / "in.wav").rename(tmp_path / "moved.wav")
+            with pytest.raises(errors.BadAudio):
+                by_engine(engine, request)
+            (tmp_path / "moved.wav").rename(tmp_path / "in.wav")
+            assert by_engine(engine, request).audio.shape == (192_000, 2)
+            sent, inline = engine.continue_request(tmp_path / "in.wav", 2, 120)
+    assert sent.source is None and inline is not None
+    np.testing.assert_array_equal(inline, soundfile.read(tmp_path / "in.wav", dtype="float32")[0])
 
 
 def test_bars_stream_before_the_last_is_there(engine: Engine) -> None:

@@ -95,7 +95,7 @@ def test_nan_in_a_file_is_silenced_before_the_resampler(tmp_path: Path) -> None:
     audio[1000] = np.nan
     audio[2000, 0] = np.inf
     report = play_buffer(audio, 44_100, output=tmp_path / "out.wav", rate_hz=48_000)
-    assert report.scrubbed_samples == 3
+    assert report.scrubbed_samples == 3 and report.remarks[0].startswith("3 samples")
     clean = np.where(np.isfinite(audio), audio, 0)
     time.sleep(1.1)  # libsndfile would write the time of day into a float WAV
     play_buffer(clean, 44_100, output=tmp_path / "clean.wav", rate_hz=48_000)
@@ -187,6 +187,13 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_file_is_not_played_over_itself(tmp_path: Path, wav: Path) -> None:
+    before = wav.read_bytes()
+    with pytest.raises(BadRequest, match="overwrite"):
+        play(wav, output=tmp_path / "." / wav.name)
+    assert wav.read_bytes() == before
+
+
 def test_a_full_disk_leaves_no_half_file(tmp_path: Path, wav: Path) -> None:
     done = python(
         f"""
@@ -201,7 +208,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path, wav: Path) -> None:
             print(error)
         """
     )
-    assert "nothing was kept" in done.stdout, done.stderr
+    assert "the disk is full; nothing was kept" in done.stdout and "System" not in done.stdout, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.wav"]
 
 

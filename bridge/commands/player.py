@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from engine.resident import Resident
 
 CONNECT_SECONDS = 0.5
+GIVEN = ("kind", "bars", "tempo", "source", "inline")
+"""What `continue_request` is given or makes itself; the other fields of a request go along as they are."""
 
 
 class Take(NamedTuple):
@@ -72,7 +74,7 @@ def by_engine(engine: Engine, request: Request) -> Take:
     inline = None
     if request.source is not None:
         fields = {name: getattr(request, name) for name in request.__struct_fields__}
-        fields = {name: value for name, value in fields.items() if name not in ("kind", "bars", "tempo", "source")}
+        fields = {name: value for name, value in fields.items() if name not in GIVEN}
         request, inline = engine.continue_request(Path(request.source), request.bars, request.tempo, **fields)
     take = engine.take(request, inline)
     return Take(take.audio, no_lead_in(take.report) if take.lead_in is None else take.lead_in, take.report)

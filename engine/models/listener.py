@@ -21,14 +21,15 @@ from engine.types import PART_NAMES, Part
 
 MODE_NAMES = tuple(sorted(MODES))
 ROOTS = 12
+SURE = 0.6
 
 
 @dataclass(frozen=True)
 class Heard:
-    """prompt [styles + tags] as the prompt head gives it; key (root 0-11, mode name); parts that sound."""
+    """prompt [styles + tags] as the prompt head gives it; key (root 0-11, mode name) or None when unsure; parts that sound."""
 
     prompt: NDArray[np.float32]
-    key: tuple[int, str]
+    key: tuple[int, str] | None
     parts: tuple[Part, ...]
 
 
@@ -57,4 +58,6 @@ class Listener(nn.Module):
         styles, tags, roots, modes, parts = (logits[0] for logits in self(latents[None]))
         prompt = torch.cat([styles.softmax(-1), tags.sigmoid()]).numpy()
         sounding = cast(tuple[Part, ...], tuple(n for n, on in zip(PART_NAMES, parts.tolist(), strict=True) if on > 0))
-        return Heard(prompt, (int(roots.argmax()), MODE_NAMES[int(modes.argmax())]), sounding)
+        sure = float(roots.softmax(-1).max()) >= SURE
+        key = (int(roots.argmax()), MODE_NAMES[int(modes.argmax())]) if sure else None
+        return Heard(prompt, key, sounding)

@@ -101,8 +101,12 @@ class OfflineOutput:
             self._file.write(scaled.astype(np.int32) << 8)
 
     def _full(self, error: BaseException | None) -> errors.Unavailable:
-        reason = "the disk is full" if error is None else str(error) or "the disk is full"
-        return errors.Unavailable(f"{self._path} could not be written ({reason}); nothing was kept")
+        told = "" if error is None else str(error)
+        reason = f" ({told})" if told and "System error" not in told else ""
+        return errors.Unavailable(
+            f"{self._path} could not be written{reason}, perhaps because the disk is full; nothing was kept:"
+            " free some space or write elsewhere"
+        )
 
 
 def _forget_time(path: Path) -> None:
