@@ -51,7 +51,7 @@ def sample(
     """Multi-step consistency sampling (AudioLCM Algorithm 2): denoise, re-noise, denoise.
 
     function(z, time [B]) -> z_0; noise() draws a fresh [B, N, D]; times descend from 1, without 0.
-    `cancelled` is called before each step and may raise.
+    `cancelled` is called before each step and after the last, and may raise.
     """
     cancelled()
     z = noise()
@@ -60,6 +60,7 @@ def sample(
         cancelled()
         now = time.expand(len(clean))
         clean = function(diffuse(clean, noise(), now), now)
+    cancelled()
     return clean
 
 

@@ -26,7 +26,7 @@ SURE = 0.6
 
 @dataclass(frozen=True)
 class Heard:
-    """prompt [styles + tags] as the prompt head gives it; key (root 0-11, mode name) or None when unsure; parts that sound."""
+    """prompt [styles + tags] as the prompt head gives it; key (root 0-11, mode name) or None; parts."""
 
     prompt: NDArray[np.float32]
     key: tuple[int, str] | None
