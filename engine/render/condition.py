@@ -32,6 +32,7 @@ from engine.models.codec import LATENT_HOP, LATENTS, PATCH, Codec
 from engine.models.denoiser import Conditions
 from engine.models.listener import Heard
 from engine.models.load import Networks
+from engine.render.level import power_db
 from engine.render.source import SILENCE, Check, Source, model_view, source_of, unchecked
 from engine.timing import (
     Anchor,
@@ -93,7 +94,8 @@ class Material:
     """Everything per frame and global, over latents -before ... after; conditions for any span of it.
 
     context [before, 64] are the source's latents (the last UNSURE of them invalid), features
-    their frames in dB [8 before, CHANNELS].
+    their frames in dB [8 before, CHANNELS]. level_db is the context's level; target_db [T] the intensity
+    to ride towards, where a curve was given.
     """
 
     before: int
@@ -103,6 +105,7 @@ class Material:
     features: Tensor
     under: Tensor | None
     level_db: float | None
+    target_db: NDArray[np.float32] | None
 
     def span(self, first: int, last: int, known: Tensor) -> Conditions:
         """Conditions of latents first..last (from time zero), the first len(known) of them context."""
@@ -227,7 +230,8 @@ def gather(
     K.withhold_notes(matrix, ahead * PATCH, count)
     overall = overall_of(request, float(tempo * factor), sense, heard)
     level = power_db(features[: (ahead - UNSURE) * PATCH]) if past is not None else None
-    return Material(ahead, matrix, overall, context, features, under, level)
+    target = targets.intensity_db if request.intensity is not None else None
+    return Material(ahead, matrix, overall, context, features, under, level, target)
 
 
 def encode_past(codec: Codec, past: Audio | None, ahead: int) -> tuple[Tensor, Tensor]:
@@ -271,18 +275,3 @@ def _under(place: Place, codec: Codec, check: Check) -> Tensor | None:
         with torch.no_grad():
             pieces.append(codec.encode(features[None])[0, MARGIN : MARGIN + count])
     return torch.cat(pieces)
-
-
-def power_db(features: Tensor) -> float:
-    """Mean power in dB over frames of log-mels [T, CHANNELS], on the mels' own scale."""
-    if len(features) == 0:
-        return F.FLOOR_DB
-    power = (10.0 ** (features[:, : 2 * F.MELS] / 10.0)) @ mel_widths()
-    return float(10.0 * torch.log10(power.mean() + 1e-9))
-
-
-def mel_widths() -> Tensor:
-    """Bandwidths in STFT bins of the 2 x 128 mels, so that weighted powers add up."""
-    edges = F.mel_edges_hz()
-    width = torch.from_numpy((edges[2:] - edges[:-2]) / 2 * F.WINDOW / F.RATE_HZ).float()
-    return torch.cat([width, width])

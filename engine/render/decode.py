@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.models import features as F
 from engine.models.codec import LATENT_HOP, PATCH, Codec
 from engine.models.vocoder import Synthesis, Vocoder
+from engine.render import level
 from engine.types import Audio
 
 CODEC_REACH = 2
@@ -25,16 +27,22 @@ class Decoder:
 
     before [k, 64]: latents right before the first one pushed, for a warm start (may be empty).
     The first sample returned lies PRE_SAMPLES before the first frame of `before` (or of the
-    first push).
+    first push). target_db: level in dBFS to ride towards, one a feature frame from there on, or
+    None; gain_db applies to all.
     """
 
-    def __init__(self, codec: Codec, vocoder: Vocoder, before: Tensor, seed: int) -> None:
+    def __init__(
+        self, codec: Codec, vocoder: Vocoder, before: Tensor, seed: int, target_db: NDArray[np.float32] | None = None
+    ) -> None:
         self.codec = codec
         self.synthesis = Synthesis(vocoder, seed=seed)
         self.latents = before
         self.decoded = 0
         self.features = torch.zeros(0, F.CHANNELS)
         self.spoken = 0
+        self.dropped = 0
+        self.target_db = target_db
+        self.reach = VOCODER_REACH if target_db is None else level.REACH_FRAMES
         self.gain_db = 0.0
 
     @torch.no_grad()
@@ -52,21 +60,33 @@ class Decoder:
 
     def ready(self, last: bool = False) -> int:
         """Feature frames that can be spoken now."""
-        return len(self.features) - self.spoken - (0 if last else VOCODER_REACH)
+        return len(self.features) - self.spoken - (0 if last else self.reach)
 
     def speak(self, frames: int) -> Audio:
         """The next 512 x frames samples [n, 2]."""
         first = max(0, self.spoken - VOCODER_REACH)
         last = min(len(self.features), self.spoken + frames + VOCODER_REACH)
-        level, share = self.synthesis.levels(self.features[first:last])
+        levels, share = self.synthesis.levels(self.features[first:last])
         inner = slice(2 * (self.spoken - first), 2 * (self.spoken - first + frames))
         low = self.features[self.spoken : self.spoken + frames, 2 * F.MELS :].numpy()
+        gain = 10.0 ** (self._gain_db(frames) / 20.0)
         self.spoken += frames
-        done = max(0, self.spoken - VOCODER_REACH)
-        self.features, self.spoken = self.features[done:].clone(), self.spoken - done
-        spectra = self.synthesis.spectra(level[:, inner], share[:, inner], low.repeat(2, axis=0))
-        audio = self.synthesis.overlap_add(spectra)
-        return np.asarray(audio * np.float32(10.0 ** (self.gain_db / 20.0)), np.float32)
+        done = max(0, self.spoken - self.reach - 2)
+        self.features, self.spoken, self.dropped = self.features[done:].clone(), self.spoken - done, self.dropped + done
+        spectra = self.synthesis.spectra(levels[:, inner], share[:, inner], low.repeat(2, axis=0))
+        return np.asarray(self.synthesis.overlap_add(spectra) * gain[:, None], np.float32)
+
+    def _gain_db(self, frames: int) -> NDArray[np.float32]:
+        """Gain in dB of each of the next 512 x frames samples."""
+        samples = frames * F.HOP
+        if self.target_db is None:
+            return np.full(samples, self.gain_db, np.float32)
+        first = max(0, self.spoken - self.reach - 2)
+        last = min(len(self.features), self.spoken + frames + self.reach)
+        wanted = self.target_db[self.dropped + first : self.dropped + last]
+        ridden = level.ride_gain_db(self.features[first:last], wanted)
+        at = self.spoken - first + (np.arange(samples) - PRE_SAMPLES) / F.HOP
+        return np.asarray(np.interp(at, np.arange(len(ridden)), ridden) + self.gain_db, np.float32)
 
 
 __all__ = ["LATENT_HOP", "PRE_SAMPLES", "Decoder"]

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from engine.bundle import Bundle
 from engine.errors import Cancelled
@@ -20,20 +22,24 @@ from engine.models import features as F
 from engine.models.codec import PATCH
 from engine.models.load import Networks
 from engine.models.prompt import sentence_encoder
-from engine.render.condition import UNSURE, Material, Place, PromptSense, gather, place_of, power_db
+from engine.render.condition import UNSURE, Material, Place, PromptSense, gather, place_of
 from engine.render.decode import PRE_SAMPLES, Decoder
 from engine.render.fit import Fitter
+from engine.render.level import carried_gain_db
 from engine.render.sample import latents
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Rendered, Request
 
 PIECE_FRAMES = 96
 WARM_START = 10
 DEFAULT_GUIDANCE = 1.5
-MAX_CARRY_DB = 6.0
 
 
 class ModelRenderer:
-    """`engine.types.Renderer` over a bundle's networks in torch, on the CPU."""
+    """`engine.types.Renderer` over a bundle's networks in torch, on the CPU.
+
+    makeup_db: what decoding loses, measured at export. ride: whether gain follows an intensity curve
+    (evaluation turns it off, to score the trained condition alone).
+    """
 
     runtime = "torch"
 
@@ -41,6 +47,8 @@ class ModelRenderer:
         self.source, self.networks = bundle, networks
         self.bundle = bundle.name
         self.threads = torch.get_num_threads()
+        self.makeup_db = float(bundle.config.get("makeup_db", 0.0))
+        self.ride = True
 
     def info(self) -> dict[str, Any]:
         return {
@@ -116,7 +124,8 @@ class ModelRenderer:
     ) -> Iterator[tuple[Audio, bool]]:
         """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
         known = material.context[: max(0, len(material.context) - UNSURE)][-WARM_START:]
-        decoder = Decoder(self.networks.codec, self.networks.vocoder, known, seed % 4096)
+        decoder = Decoder(self.networks.codec, self.networks.vocoder, known, seed % 4096, self._target(material, known))
+        decoder.gain_db = self.makeup_db
         start = -(len(known) + UNSURE) * PATCH * F.HOP - PRE_SAMPLES
         silence = np.zeros((max(0, MODEL_RATE_HZ + start), 2), np.float32)
         drop = max(0, -MODEL_RATE_HZ - start)
@@ -136,12 +145,18 @@ class ModelRenderer:
                 left -= len(kept)
         yield np.zeros((max(0, left), 2), np.float32), True
 
+    def _target(self, material: Material, known: Tensor) -> NDArray[np.float32] | None:
+        """The level to ride towards, from the decoder's first frame on."""
+        if material.target_db is None or not self.ride:
+            return None
+        return material.target_db[(material.before - UNSURE - len(known)) * PATCH :]
+
     def _carry_level(self, request: Request, material: Material, decoder: Decoder) -> None:
         """Once: the gain that gives the new bars the context's loudness, where no curve says else."""
-        if material.level_db is None or request.intensity is not None or decoder.spoken > 0:
+        if material.level_db is None or request.intensity is not None or decoder.dropped + decoder.spoken > 0:
             return
-        made = power_db(decoder.features[-(len(decoder.features) // 2) :])
-        decoder.gain_db = float(np.clip(material.level_db - made, -MAX_CARRY_DB, MAX_CARRY_DB))
+        made = decoder.features[len(decoder.features) // 2 :]
+        decoder.gain_db = self.makeup_db + carried_gain_db(material.level_db, made)
 
 
 def _pieces(decoder: Decoder, last: bool, cancelled: Callable[[], bool]) -> Iterator[Audio]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.models import features as F
-from engine.render.condition import mel_widths
+from engine.render.level import mel_widths
 
 EDGE_FRAMES = 6
 AUDIBLE_DB = -60.0

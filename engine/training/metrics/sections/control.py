@@ -66,9 +66,12 @@ def level_of_real(bench: Bench, count: int) -> dict[str, list[float]]:
 
 def measure_intensity(bench: Bench) -> dict[str, Any]:
     asked = curve_requests(bench, bench.scaled(CLIPS))
-    mse: dict[str, list[float]] = {"model": [], "uncontrolled": [], "chance": []}
+    mse: dict[str, list[float]] = {"model": [], "with gain ride": [], "uncontrolled": [], "chance": []}
     offsets, examples = [], []
     for index, (kind, request, wanted) in enumerate(bench.track(asked, "control: intensity")):
+        bench.renderer.ride = True
+        mse["with gain ride"].append(intensity_mse(bench.render(request), *wanted))
+        bench.renderer.ride = False
         audio = bench.render(request)
         free = bench.render(msgspec.structs.replace(request, intensity=None))
         mse["model"].append(intensity_mse(audio, *wanted))
@@ -154,7 +157,7 @@ def measure(bench: Bench) -> dict[str, Any]:
 def table(results: dict[str, Any]) -> Table:
     level, tune = results["intensity"], results["melody"]
     rows = []
-    for name in ("model", "uncontrolled", "chance", "held-out", "held-out coded"):
+    for name in ("model", "with gain ride", "uncontrolled", "chance", "held-out", "held-out coded"):
         cells = [level["mse_db2"].get(name), tune["accuracy"].get(name), tune["false_in_rests"].get(name)]
         rows.append([name, *(shown(cell) if cell else "-" for cell in cells)])
     kinds = ", ".join(f"{kind} {entry['mean']:.2f}" for kind, entry in level["model_by_kind"].items())
@@ -163,6 +166,7 @@ def table(results: dict[str, Any]) -> Table:
         f"Intensity by kind of curve, dB^2: {kinds}.",
         f"Mean offset {shown(level['model_offset_db'], 2)} dB, not removed.",
         f"Melody: {parts}. Prompts come from songs of another style than the lead.",
+        "Model: the trained condition alone, before the gain ride that a user gets on top of it.",
         "False notes: share of rest frames whose strongest pitch class stands out more than in the median note frame.",
         "Chance: the same renders against another target. Uncontrolled: same seed, that control left out.",
     ]
