@@ -44,6 +44,13 @@ def test_a_ride_brings_a_swell_onto_its_curve_and_keeps_its_limits():
     assert np.abs(10 * np.log10(smooth) - target)[inside].max() < 1.0
 
 
+@pytest.mark.parametrize("frames", [1, 10, 94, 95, 96])
+def test_a_ride_of_a_few_frames_has_their_length(frames):
+    features = torch.full((frames, F.CHANNELS), -40.0)
+    gain = level.ride_gain_db(features, np.full(frames, level.power_db(features) + 2, np.float32))
+    np.testing.assert_allclose(gain, 2.0, atol=1e-3)
+
+
 def test_silence_is_not_pulled_up_and_no_target_asks_for_nothing():
     quiet = torch.full((200, F.CHANNELS), F.FLOOR_DB)
     assert not level.ride_gain_db(quiet, np.full(200, -10.0, np.float32)).any()

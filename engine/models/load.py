@@ -32,16 +32,22 @@ class Networks:
 
 
 def config_of(
-    networks: Networks, styles: tuple[str, ...], tags: tuple[str, ...], levels_db: list[float]
+    networks: Networks,
+    styles: tuple[str, ...],
+    tags: tuple[str, ...],
+    levels_db: list[float],
+    makeup_db: float = 0.0,
 ) -> dict[str, Any]:
     """The manifest's config entry that `load_networks` rebuilds the networks from.
 
-    levels_db: each style's usual intensity in dBFS, for requests that name none.
+    levels_db: each style's usual intensity in dBFS, for requests that name none. makeup_db: the
+    level that codec and vocoder lose.
     """
     return {
         "denoiser": asdict(networks.student.config),
         "styles": list(styles),
         "levels_db": levels_db,
+        "makeup_db": makeup_db,
         "tags": list(tags),
     }
 

@@ -54,8 +54,9 @@ def ride_gain_db(features: Tensor, target_db: NDArray[np.float32]) -> NDArray[np
     """
     window = np.hanning(2 * REACH_FRAMES + 3)[1:-1]
     power = frame_power(features).numpy().astype(np.float64)
-    weight = np.convolve(np.ones(len(power)), window, "same")
-    level = 10.0 * np.log10(np.convolve(power, window, "same") / weight + 1e-9)
+    inside = slice(REACH_FRAMES, REACH_FRAMES + len(power))
+    weight = np.convolve(np.ones(len(power)), window)[inside]
+    level = 10.0 * np.log10(np.convolve(power, window)[inside] / weight + 1e-9)
     gain = np.clip(np.nan_to_num(target_db - level), -MAX_RIDE_DB, MAX_RIDE_DB)
     trust = np.clip((level - QUIET_DB) / 10.0, 0.0, 1.0)
     return np.asarray(gain * trust, np.float32)

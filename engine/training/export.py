@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from engine import bundle
+from engine.models import features as F
+from engine.models.codec import LATENT_HOP, LATENTS, PATCH
 from engine.models.load import Networks, config_of, save_networks
+from engine.render.decode import Decoder
 from engine.training import data
 
 if TYPE_CHECKING:
@@ -44,6 +48,24 @@ def style_levels(files: list[Path], styles: tuple[str, ...]) -> list[float]:
     return [round(float(np.median(values)), 1) for values in found.values()]
 
 
+def makeup_db(networks: Networks, files: list[Path], seconds: int = 6) -> float:
+    """What codec and vocoder lose in level on held-out songs: the median over `files`, in dB."""
+    losses = []
+    for path in files:
+        samples = seconds * F.RATE_HZ // LATENT_HOP * LATENT_HOP
+        song = data.read(path, ("audio",))["audio"]
+        first = max(0, (len(song) - samples) // 2)
+        wave = song[first : first + samples].astype(np.float32) / 32768.0
+        features = F.analyse_tensor(torch.from_numpy(wave))[: len(wave) // LATENT_HOP * PATCH]
+        with torch.no_grad():
+            latents = networks.codec.encode(features[None])[0]
+        decoder = Decoder(networks.codec, networks.vocoder, torch.zeros(0, LATENTS), seed=0)
+        decoder.push(latents, last=True)
+        made = decoder.speak(decoder.ready(last=True))
+        losses.append(10.0 * np.log10((np.square(wave).mean() + 1e-9) / (np.square(made).mean() + 1e-9)))
+    return round(float(np.median(losses)), 2) if losses else 0.0
+
+
 def describe(folder: Path, results: str) -> bundle.Bundle:
     """Put evaluation tables (Markdown) at the end of a bundle's model card, in place of older ones, and seal it."""
     card = (folder / bundle.CARD).read_text().partition(RESULTS)[0].rstrip()
@@ -74,7 +96,11 @@ def export(
     manifest = {
         "name": name,
         "config": config_of(
-            networks, vocabulary.styles, vocabulary.tags, style_levels(shop.files(), vocabulary.styles)
+            networks,
+            vocabulary.styles,
+            vocabulary.tags,
+            style_levels(shop.files(), vocabulary.styles),
+            makeup_db(networks, shop.files("valid")),
         ),
         "training": {"minutes": minutes, **learned},
     }
