@@ -85,7 +85,7 @@ def export(
     card = CARD.format(
         name=name,
         songs=len(shop.files()),
-        hours=shop.plan.corpus_hours,
+        hours=sum(data.metadata(path)["frames"] for path in shop.files()) / F.RATE_HZ / 3600.0,
         styles=len(vocabulary.styles),
         machine=f"{os.cpu_count()} cores, {platform.machine()}, no GPU",
         minutes=", ".join(f"{stage} {spent}" for stage, spent in minutes.items()),
