@@ -37,8 +37,10 @@ DEFAULT_GUIDANCE = 1.5
 class ModelRenderer:
     """`engine.types.Renderer` over a bundle's networks in torch, on the CPU.
 
-    makeup_db: what decoding loses, measured at export. ride: whether gain follows an intensity curve
-    (evaluation turns it off, to score the trained condition alone).
+    makeup_db: what decoding loses, measured at export. lag_samples at 48 kHz: how much later attacks
+    leave codec and vocoder than they went in (`benchmarks.grid` measures it), taken back here.
+    ride: whether gain follows an intensity curve (evaluation turns it off, to score the trained
+    condition alone).
     """
 
     runtime = "torch"
@@ -48,6 +50,7 @@ class ModelRenderer:
         self.bundle = bundle.name
         self.threads = torch.get_num_threads()
         self.makeup_db = float(bundle.config.get("makeup_db", 0.0))
+        self.lag_samples = int(bundle.config.get("lag_samples", 0))
         self.ride = True
 
     def info(self) -> dict[str, Any]:
@@ -126,7 +129,7 @@ class ModelRenderer:
         known = material.context[: max(0, len(material.context) - UNSURE)][-WARM_START:]
         decoder = Decoder(self.networks.codec, self.networks.vocoder, known, seed % 4096, self._target(material, known))
         decoder.gain_db = self.makeup_db
-        start = -(len(known) + UNSURE) * PATCH * F.HOP - PRE_SAMPLES
+        start = -(len(known) + UNSURE) * PATCH * F.HOP - PRE_SAMPLES - self.lag_samples
         silence = np.zeros((max(0, MODEL_RATE_HZ + start), 2), np.float32)
         drop = max(0, -MODEL_RATE_HZ - start)
         yield silence, False
