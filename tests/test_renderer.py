@@ -393,3 +393,9 @@ def test_warm_up_and_facts(renderer: Renderer) -> None:
     renderer.warm_up()
     facts = renderer.info()
     assert facts["bundle"] == "tiny" and facts["styles"] == ["house", "jazz"] and facts["threads"] >= 1
+
+
+def test_a_strength_that_cannot_act_is_remarked(renderer: Renderer) -> None:
+    assert play(renderer, ask(strengths=Strengths(melody=1.0))).rendered.remarks == ()
+    (remark,) = play(renderer, ask(strengths=Strengths(melody=0.5))).rendered.remarks
+    assert "count as 1" in remark

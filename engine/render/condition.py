@@ -218,6 +218,9 @@ def gather(
     factor, remark = halved_or_doubled(tempo)
     if remark:
         place.remarks.append(remark)
+    strengths = (getattr(request.strengths, name) for name in request.strengths.__struct_fields__)
+    if any(strength not in (None, 0, 1) for strength in strengths):
+        place.remarks.append("Strengths act as 0 (off) or 1 (on) with this bundle; others count as 1.")
     count = (ahead + place.latents) * PATCH
     targets = targets_of(request, place, -ahead * PATCH, count, factor)
     targets.intensity_db = intensity_of(request, place, past, ahead, count, sense.usual_db)
