@@ -30,7 +30,7 @@ def collect(*events: tuple[float, tuple[int, int, int]], tempo_map: TempoMap = A
     clock = OfflineClock()
     collector = NoteCollector(clock)
     for at_s, message in events:
-        clock.advance(at_s - clock.now_s())
+        clock.advance(max(0.0, at_s - clock.now_s()))
         collector.feed(bytes(message))
     return collector.take(tempo_map)
 
