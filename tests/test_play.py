@@ -350,6 +350,7 @@ def test_a_jack_server_that_dies_is_given_up_in_one_sentence(jack: Jack, tmp_pat
     soundfile.write(tmp_path / "in.wav", sound(30 * 48_000), 48_000)
     player = jack.play(PLAY_TO_JACK, tmp_path / "in.wav")
     assert len(jack.ports()) == 2
+    time.sleep(1.0)  # the ports are there before the stream runs; PortAudio aborts when the server dies between
     jack.server.terminate()
     assert player.communicate(timeout=60)[0].splitlines()[1] == "the device system stopped playing"
     assert player.returncode == 0
