@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.onsets import BANDS, Band, Times, event_offsets, offsets_ms, onsets_ms, pooled
 from engine.models import features as F
 from engine.models.codec import PATCH
 from engine.models.load import Networks
 from engine.models.vocoder import Synthesis
 from engine.render.join import join
 from engine.training.data import metadata, read
+from engine.training.metrics.onsets import BANDS, Band, Times, event_offsets, offsets_ms, onsets_ms, pooled
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, InlineAudio, PromptPart, Renderer, Request
 
 PROMPTS = (

@@ -20,12 +20,13 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks import boundaries, chains, onsets
+from benchmarks import boundaries, chains
 from benchmarks.rtf import RESULTS
 from bridge.commands import measure
 from bridge.commands.bundles import bundle_path
 from engine.render.generate import ModelRenderer
 from engine.render.load import load_renderer
+from engine.training.metrics import onsets
 
 HEADINGS = ("where", "lines", "heard", "p50 ms", "p95 ms", "median ms", "95 % of median")
 Rows = dict[str, dict[str, Any]]

@@ -8,8 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from benchmarks import boundaries, chains, grid, onsets
+from benchmarks import boundaries, chains, grid
 from engine.fake import FakeRenderer
+from engine.training.metrics import onsets
 
 
 @pytest.fixture
