@@ -28,12 +28,16 @@ TEMPO_FEATURES = 2
 
 @dataclass(frozen=True)
 class DenoiserConfig:
-    """Shape of the network. prompt: width of the prompt vector without its given-flag."""
+    """Shape of the network. prompt: width of the prompt vector without its given-flag.
+
+    jumps: whether it also takes the length of the step it is asked for (see `engine.diffusion.jumps`).
+    """
 
     prompt: int
     width: int = 320
     layers: int = 8
     heads: int = 5
+    jumps: bool = False
 
     @property
     def globals_width(self) -> int:
@@ -147,8 +151,16 @@ class Block(nn.Module):
         return result
 
 
+def jump_features(jump: Tensor) -> Tensor:
+    """Features [B, 128] of a jump length [B] in 0..1, all zero at 0: the velocity itself needs none."""
+    return sinusoid(jump, fastest=20.0) - sinusoid(torch.zeros_like(jump), fastest=20.0)
+
+
 class Denoiser(nn.Module):
-    """velocity(z [B, N, 64], time [B] in 0..1, guidance [B], Conditions) -> [B, N, 64]."""
+    """velocity(z [B, N, 64], time [B] in 0..1, guidance [B], Conditions, jump [B]) -> [B, N, 64].
+
+    With `config.jumps`, the mean velocity from `time` down to `time - jump`; without, jump is ignored.
+    """
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -161,6 +173,9 @@ class Denoiser(nn.Module):
         self.time_input = nn.Sequential(nn.Linear(128, width), nn.SiLU(), nn.Linear(width, width))
         self.guidance_input = nn.Linear(128, width, bias=False)
         nn.init.zeros_(self.guidance_input.weight)
+        if config.jumps:
+            self.jump_input = nn.Linear(128, width, bias=False)
+            nn.init.zeros_(self.jump_input.weight)
         self.global_input = nn.Sequential(nn.Linear(config.globals_width, width), nn.SiLU(), nn.Linear(width, width))
         self.modulation = nn.Linear(width, 6 * width)
         nn.init.zeros_(self.modulation.weight)
@@ -171,11 +186,15 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, z: Tensor, time: Tensor, guidance: Tensor, given: Conditions) -> Tensor:
+    def forward(
+        self, z: Tensor, time: Tensor, guidance: Tensor, given: Conditions, jump: Tensor | None = None
+    ) -> Tensor:
         tokens = [z, given.context, given.context_mask, given.under, given.under_mask]
         x = self.input(torch.cat(tokens, dim=-1)) + self.frame_input(given.frames.flatten(2))
         overall = self.time_input(sinusoid(time)) + self.global_input(given.globals)
         overall = overall + self.guidance_input(sinusoid(guidance - 1.0, fastest=4.0))
+        if jump is not None and self.config.jumps:
+            overall = overall + self.jump_input(jump_features(jump))
         shared = self.modulation(nn.functional.silu(overall)).unflatten(-1, (6, -1))
         tables = rotary_tables(z.shape[1], self.config.width // self.config.heads, z.device)
         for block in self.blocks:

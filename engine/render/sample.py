@@ -1,4 +1,4 @@
-"""Stage 2: latents by few-step consistency sampling, window by window.
+"""Stage 2: latents in a few steps of the student, window by window.
 
 A window is at most `WINDOW` latents: what is known before, then what is new. Longer requests
 chain windows, each with the last latents of the one before as its context.
@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from engine.diffusion.consistency import consistency, sample, sampling_times
+from engine.diffusion import consistency, jumps
 from engine.errors import Cancelled
 from engine.models.codec import LATENTS
-from engine.models.denoiser import Denoiser
+from engine.models.denoiser import Conditions, Denoiser
 from engine.render.condition import CONTEXT, UNSURE, Material
 
 WINDOW = 144
@@ -34,7 +34,33 @@ def spans(new: int, context: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
+def unchecked() -> None:
+    """For callers that never cancel."""
+
+
 @torch.no_grad()
+def few_step(
+    model: Denoiser,
+    given: Conditions,
+    draw: Callable[[], Tensor],
+    steps: int,
+    guidance: Tensor,
+    check: Callable[[], None] = unchecked,
+) -> Tensor:
+    """Clean latents [B, N, 64] of a student in `steps` passes, by the sampler that it was distilled for.
+
+    draw() -> noise [B, N, 64], once for jumps, once a step for consistency; guidance [B].
+    """
+    if model.config.jumps:
+        return jumps.sample(model, given, draw(), steps, guidance, check)
+    return consistency.sample(
+        lambda z, time: consistency.consistency(model, z, time, guidance, given),
+        draw,
+        consistency.sampling_times(steps),
+        check,
+    )
+
+
 def window(
     model: Denoiser,
     material: Material,
@@ -50,12 +76,7 @@ def window(
     given = material.span(first - len(known), last, known)
     shape = (1, last - first + len(known), LATENTS)
     scale = torch.full((1,), guidance)
-    clean = sample(
-        lambda z, time: consistency(model, z, time, scale, given),
-        lambda: torch.randn(shape, generator=generator),
-        sampling_times(steps),
-        check,
-    )
+    clean = few_step(model, given, lambda: torch.randn(shape, generator=generator), steps, scale, check)
     return clean[0, len(known) :]
 
 

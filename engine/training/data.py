@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.models import codec as C
 from engine.models.codec import Codec
+from engine.training.augment import Take, dynamics, revoiced
 from engine.types import PART_NAMES
 
 Rng = np.random.Generator
@@ -45,59 +46,86 @@ def metadata(path: Path) -> dict[str, Any]:
 class Latents:
     """One song ready for the denoiser. L latent frames, T = 8 L feature frames.
 
-    latents: signal name ("mix", "a", "b") -> [L, 64]; intensity: the same names -> [T] dBFS;
-    presence [T, 5]; the rest as in `corpus.annotate`.
+    latents: signal name ("mix", and where there are sub-mixes "a" and "b") -> [L, 64]; intensity: the same
+    names -> [T] dBFS; the labels as in `corpus.annotate`, None where a song has none: presence [T, 5],
+    melody and melody_onset [T], chroma [T, 12]. drawn: its levels follow a drawn curve, which is always told.
     """
 
     facts: dict[str, Any]
     latents: dict[str, Tensor]
     intensity: dict[str, NDArray[np.float32]]
-    presence: NDArray[np.uint8]
     groups: dict[str, tuple[str, ...]]
     beat_phase: NDArray[np.float32]
     bar_phase: NDArray[np.float32]
-    melody: NDArray[np.int64]
-    melody_onset: NDArray[np.float32]
-    chroma: NDArray[np.float32]
     prompts: NDArray[np.float32]
+    presence: NDArray[np.uint8] | None = None
+    melody: NDArray[np.int64] | None = None
+    melody_onset: NDArray[np.float32] | None = None
+    chroma: NDArray[np.float32] | None = None
+    drawn: bool = False
 
     def __len__(self) -> int:
         return len(self.latents["mix"])
 
 
-ANNOTATIONS = ("beat_phase", "bar_phase", "melody", "melody_onset", "chroma", "groups_a")
+PHASES = ("beat_phase", "bar_phase")
+LABELS = {"presence": np.uint8, "melody": np.int64, "melody_onset": np.float32, "chroma": np.float32}
 INTENSITIES = {"mix": "intensity", "a": "intensity_a", "b": "intensity_b"}
+STORED = ("mix", "a", "b", "audio", "groups_a", *PHASES, *LABELS, *INTENSITIES.values())
+
+
+def read_take(path: Path) -> Take:
+    """All arrays of a song that training uses, those it has, and its facts."""
+    with safe_open(str(path), "numpy") as file:
+        held = set(file.keys())
+        arrays = {name: file.get_tensor(name) for name in STORED if name in held}
+    return Take(arrays, metadata(path))
 
 
 @torch.no_grad()
-def encode_features(model: Codec, features: NDArray[np.float16], offset: int) -> Tensor:
+def encode_features(model: Codec, features: NDArray[Any], offset: int) -> Tensor:
     """Latents [L, 64] of features [T, CHANNELS] from frame `offset` on (whole patches only)."""
     count = (len(features) - offset) // C.PATCH
     window = torch.from_numpy(features[offset : offset + count * C.PATCH].astype(np.float32))
-    with torch.autocast("cpu", torch.bfloat16):
-        return model.encode(window[None])[0].float()
+    device = next(model.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16):
+        return model.encode(window[None].to(device))[0].float().cpu()
+
+
+def encode_take(take: Take, model: Codec, offset: int) -> Latents:
+    """Encode a song's mix, and its sub-mixes if it has them, on a latent grid that starts at frame `offset`."""
+    arrays = take.arrays
+    latents = {name: encode_features(model, arrays[name], offset) for name in INTENSITIES if name in arrays}
+    span = slice(offset, offset + len(latents["mix"]) * C.PATCH)
+    groups = {"mix": PART_NAMES}
+    if "a" in latents:
+        groups["a"] = tuple(n for n, on in zip(PART_NAMES, arrays["groups_a"], strict=True) if on)
+        groups["b"] = tuple(n for n in PART_NAMES if n not in groups["a"])
+    return Latents(
+        facts=take.facts,
+        latents=latents,
+        intensity={n: arrays[INTENSITIES[n]][span].astype(np.float32) for n in latents},
+        groups=groups,
+        beat_phase=arrays["beat_phase"][span].astype(np.float32),
+        bar_phase=arrays["bar_phase"][span].astype(np.float32),
+        prompts=np.zeros((0, 0), np.float32),
+        drawn=bool(take.facts.get("drawn", False)),
+        **{n: arrays[n][span].astype(kind) for n, kind in LABELS.items() if n in arrays},  # type: ignore[arg-type]
+    )
 
 
 def load_song(path: Path, model: Codec, offset: int) -> Latents:
-    """Encode one song's mix and sub-mixes on a latent grid that starts at frame `offset`."""
-    arrays = read(path, ("mix", "a", "b", "presence", *ANNOTATIONS, *INTENSITIES.values()))
-    latents = {name: encode_features(model, arrays[name], offset) for name in ("mix", "a", "b")}
-    span = slice(offset, offset + len(latents["mix"]) * C.PATCH)
-    in_a = tuple(n for n, on in zip(PART_NAMES, arrays["groups_a"], strict=True) if on)
-    in_b = tuple(n for n in PART_NAMES if n not in in_a)
-    return Latents(
-        facts=metadata(path),
-        latents=latents,
-        intensity={n: arrays[k][span].astype(np.float32) for n, k in INTENSITIES.items()},
-        presence=arrays["presence"][span],
-        groups={"mix": PART_NAMES, "a": in_a, "b": in_b},
-        beat_phase=arrays["beat_phase"][span].astype(np.float32),
-        bar_phase=arrays["bar_phase"][span].astype(np.float32),
-        melody=arrays["melody"][span].astype(np.int64),
-        melody_onset=arrays["melody_onset"][span].astype(np.float32),
-        chroma=arrays["chroma"][span].astype(np.float32),
-        prompts=np.zeros((0, 0), np.float32),
-    )
+    """One song as it is."""
+    return encode_take(read_take(path), model, offset)
+
+
+def load_variants(path: Path, model: Codec, rng: Rng) -> list[Latents]:
+    """A song as it is, under drawn dynamics on the other latent grid, and at another speed in other sound."""
+    take = read_take(path)
+    found = [encode_take(take, model, 0), encode_take(dynamics(take, rng), model, C.PATCH // 2)]
+    if "audio" in take.arrays:
+        found.append(encode_take(revoiced(take, rng), model, 0))
+    return found
 
 
 class FeatureWindows:

@@ -21,10 +21,10 @@ BATCH = 8
 
 def velocity_loss(model: Denoiser, clean: Tensor, new: Tensor, given: Conditions, generator: torch.Generator) -> Tensor:
     """Mean squared error of the velocity over the new frames."""
-    time = logit_normal_times(len(clean), generator)
-    noise = torch.randn(clean.shape, generator=generator)
-    with torch.autocast("cpu", torch.bfloat16):
-        output = model(diffuse(clean, noise, time), time, torch.ones(len(clean)), given)
+    time = logit_normal_times(len(clean), generator).to(clean)
+    noise = torch.randn(clean.shape, generator=generator).to(clean)
+    with torch.autocast(clean.device.type, torch.bfloat16):
+        output = model(diffuse(clean, noise, time), time, torch.ones_like(time), given)
     error = (output.float() - (noise - clean)).square() * new
     result: Tensor = error.sum() / (new.sum() * clean.shape[-1])
     return result
@@ -38,23 +38,25 @@ def train(
     seed: int,
     console: Console,
     start: Denoiser | None = None,
+    device: torch.device | str = "cpu",
+    lr: float = 1e-3,
 ) -> Denoiser:
-    """Train for `seconds`, from `start`'s weights if given; returns the averaged model."""
-    rng = np.random.default_rng(seed)
+    """Train for `seconds`, from `start`'s weights if given; returns the averaged model, on the CPU."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     model = Denoiser(config)
     if start is not None:
-        model.load_state_dict(start.state_dict())
-    stage = Stage("teacher", model, seconds, folder, lr=1e-3, decay=0.9985)
+        model.load_state_dict(start.state_dict(), strict=False)
+    model = model.to(device)
+    stage = Stage("teacher", model, seconds, folder, lr=lr, decay=0.9985)
     rng = np.random.default_rng([seed, stage.steps])
 
     def one(_: float) -> dict[str, Tensor]:
-        clean, new, given = windows.batch(songs, BATCH, WINDOW, rng)
+        clean, new, given = windows.batch(songs, BATCH, WINDOW, rng, device)
         return {"loss": velocity_loss(model, clean, new, given, generator)}
 
     run(stage, console, one, every=25)
-    return model.eval()
+    return model.cpu().eval()
 
 
 @torch.no_grad()

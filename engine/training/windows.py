@@ -52,17 +52,23 @@ def frame_targets(song: Latents, name: str, span: slice, rng: Rng) -> K.FrameTar
     targets = K.FrameTargets()
     if given["beat"]:
         targets = replace(targets, beat_phase=song.beat_phase[span], bar_phase=song.bar_phase[span])
-    has_lead = "lead" in song.groups[name] and (song.melody[span] >= 0).any()
-    if given["melody"] and has_lead:
+    if given["melody"] and song.melody is not None and song.melody_onset is not None and leads(song, name, span):
         targets = replace(targets, melody=song.melody[span], melody_onset=song.melody_onset[span])
-    if given["chords"]:
+    if given["chords"] and song.chroma is not None:
         targets = replace(targets, chroma=song.chroma[span])
-    if given["intensity"]:
+    if given["intensity"] or song.drawn:
         targets = replace(targets, intensity_db=song.intensity[name][span])
     return targets
 
 
-def present_parts(song: Latents, name: str, span: slice) -> tuple[str, ...]:
+def leads(song: Latents, name: str, span: slice) -> bool:
+    """Whether the lead plays in this signal and span."""
+    return "lead" in song.groups[name] and song.melody is not None and bool((song.melody[span] >= 0).any())
+
+
+def present_parts(song: Latents, name: str, span: slice) -> tuple[str, ...] | None:
+    if song.presence is None:
+        return None
     share = song.presence[span].mean(axis=0)
     return tuple(
         part for part, on in zip(PART_NAMES, share, strict=True)
@@ -76,11 +82,12 @@ def global_vector(song: Latents, name: str, span: slice, rng: Rng) -> np.ndarray
     numerator, _, denominator = facts["tempo"].partition("/")
     tempo = float(numerator) / float(denominator or 1)
     prompt = song.prompts[int(rng.integers(len(song.prompts)))]
+    key = (facts["key_root"], facts["mode"]) if facts.get("key_root") is not None else None
     return K.global_features(
         song.prompts.shape[1],
         prompt if given["prompt"] else None,
         present_parts(song, name, span) if given["parts"] else None,
-        (facts["key_root"], facts["mode"]) if given["key"] else None,
+        key if given["key"] else None,
         tempo if given["tempo"] else None,
     )
 
@@ -88,7 +95,7 @@ def global_vector(song: Latents, name: str, span: slice, rng: Rng) -> np.ndarray
 def example(song: Latents, count: int, rng: Rng) -> Example:
     """A random example of `count` latents from `song`."""
     start = int(rng.integers(len(song) - count + 1))
-    name = "mix" if rng.random() >= SUBMIX_SHARE else str(rng.choice(["a", "b"]))
+    name = "mix" if rng.random() >= SUBMIX_SHARE or "a" not in song.latents else str(rng.choice(["a", "b"]))
     clean = song.latents[name][start : start + count]
     first, last, before, after = choose_span(count, rng)
     known = torch.zeros(count, 1)
@@ -110,12 +117,15 @@ def example(song: Latents, count: int, rng: Rng) -> Example:
     return Example(clean, new, given)
 
 
-def batch(songs: list[Latents], size: int, count: int, rng: Rng) -> tuple[Tensor, Tensor, Conditions]:
-    """(clean [B, N, 64], new [B, N, 1], conditions) of `size` random examples."""
+def batch(
+    songs: list[Latents], size: int, count: int, rng: Rng, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor, Conditions]:
+    """(clean [B, N, 64], new [B, N, 1], conditions) of `size` random examples, on `device`."""
     usable = [song for song in songs if len(song) >= count]
     picks = [example(usable[int(rng.integers(len(usable)))], count, rng) for _ in range(size)]
-    stacked = {
-        name: torch.stack([getattr(pick.conditions, name) for pick in picks]) for name in vars(picks[0].conditions)
-    }
-    clean = torch.stack([pick.clean for pick in picks])
-    return clean, torch.stack([pick.new for pick in picks]), Conditions(**stacked)
+
+    def stack(parts: list[Tensor]) -> Tensor:
+        return torch.stack(parts).to(device, non_blocking=True)
+
+    stacked = {name: stack([getattr(pick.conditions, name) for pick in picks]) for name in vars(picks[0].conditions)}
+    return stack([pick.clean for pick in picks]), stack([pick.new for pick in picks]), Conditions(**stacked)

@@ -1,0 +1,140 @@
+"""Distil by jumps: the student learns the teacher's guided path in steps of 1/8 to 1, and the path itself.
+
+Of each batch a quarter learns the velocity (jump 0), a quarter the teacher's own jump of 1/8 (midpoint
+rule), and half longer jumps, each from two halves by the student's moving average (`engine.diffusion.jumps`).
+The guidance scale is drawn anew for each example and is an input, so that one pass stands for the
+teacher's two. Without a teacher the student teaches itself: the data give the velocity, its average the rest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from engine.diffusion.flow import Velocity, diffuse, guided_velocity, logit_normal_times
+from engine.diffusion.jumps import SMALLEST_JUMP, Hold, mean_velocity, midpoint, pinned, two_halves
+from engine.models.denoiser import Conditions, Denoiser
+from engine.training import windows
+from engine.training.data import Latents
+from engine.training.loop import Averaged, Stage, run
+
+WINDOW = 128
+BATCH = 8
+GUIDANCE_RANGE = (1.0, 6.0)
+LONG_JUMPS = (0.25, 0.5, 1.0)
+REFERENCE_DECAY = 0.98
+Example = tuple[Tensor, Tensor, Conditions]
+
+
+def draw_guidance(count: int, generator: torch.Generator) -> Tensor:
+    """Scales in [1, 6], half of them below 1.7, where the useful ones lie."""
+    low, high = GUIDANCE_RANGE
+    return low + (high - low) * torch.rand(count, generator=generator).pow(3)
+
+
+def draw_jumps(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(time, jump) [count]: a quarter each of jumps 0 and 1/8, the rest long; times on each jump's own grid."""
+    flows = base = max(1, count // 4)
+    long = torch.tensor(LONG_JUMPS)[torch.randint(len(LONG_JUMPS), (count - flows - base,), generator=generator)]
+    jump = torch.cat([torch.zeros(flows), torch.full((base,), SMALLEST_JUMP), long])
+    places = (1.0 / jump[flows:]).round()
+    place = 1 + (torch.rand(len(places), generator=generator) * places).floor().clamp_max(places - 1)
+    return torch.cat([logit_normal_times(flows, generator), place * jump[flows:]]), jump
+
+
+def rows(given: Conditions, part: slice) -> Conditions:
+    return Conditions(**{name: value[part] for name, value in vars(given).items()})
+
+
+@torch.no_grad()
+def targets(
+    teacher: Denoiser | None, reference: Denoiser, clean: Tensor, noise: Tensor, time: Tensor, jump: Tensor,
+    guidance: Tensor, given: Conditions,
+) -> Tensor:  # fmt: skip
+    """Mean velocities to learn [B, N, D]; the data's own velocity stands in for a missing teacher's."""
+    z = diffuse(clean, noise, time)
+    flows = int((jump == 0).sum())
+    base = slice(flows, flows + int((jump == SMALLEST_JUMP).sum()))
+    long = slice(base.stop, len(jump))
+    guide = teacher or reference
+
+    def path(part: slice) -> Velocity:
+        return guided_velocity(guide, rows(given, part), guidance[part])
+
+    def hold(part: slice) -> Hold:
+        return lambda moved, at: pinned(moved, noise[part], at, rows(given, part))
+
+    first = (noise - clean)[:flows] if teacher is None else path(slice(0, flows))(z[:flows], time[:flows])
+    second = midpoint(path(base), z[base], time[base], jump[base], hold(base))
+    third = two_halves(reference, z[long], time[long], jump[long], guidance[long], rows(given, long), hold(long))
+    return torch.cat([first.float(), second.float(), third.float()])
+
+
+def shortcut_loss(
+    student: Denoiser,
+    reference: Denoiser,
+    example: Example,
+    generator: torch.Generator,
+    teacher: Denoiser | None = None,
+) -> dict[str, Tensor]:
+    """Losses of one batch (clean [B, N, D], new [B, N, 1], conditions), B >= 4; "loss" is to be minimised.
+
+    reference: the student's moving average. teacher None: self-distillation, as adaptation needs it.
+    The others are mean squared errors over the new frames of jump 0, 1/8 and longer.
+    """
+    clean, new, given = example
+    guidance = draw_guidance(len(clean), generator).to(clean)
+    time, jump = (part.to(clean) for part in draw_jumps(len(clean), generator))
+    if teacher is None:
+        guidance = torch.where(jump == 0, torch.ones_like(guidance), guidance)
+    noise = torch.randn(clean.shape, generator=generator).to(clean)
+    with torch.autocast(clean.device.type, torch.bfloat16):
+        goal = targets(teacher, reference, clean, noise, time, jump, guidance, given)
+        output = mean_velocity(student, diffuse(clean, noise, time), time, jump, guidance, given).float()
+    each = ((output - goal).square() * new).sum((1, 2)) / (new.sum((1, 2)) * clean.shape[-1]).clamp_min(1.0)
+    flows, base = int(len(jump) // 4), 2 * int(len(jump) // 4)
+    parts = {"flow": each[:flows].mean(), "short": each[flows:base].mean(), "long": each[base:].mean()}
+    return {"loss": each.mean(), **parts}
+
+
+def train(
+    teacher: Denoiser,
+    songs: list[Latents],
+    seconds: float,
+    folder: Path,
+    seed: int,
+    console: Console,
+    device: torch.device | str = "cpu",
+) -> Denoiser:
+    """Distil for `seconds`; returns the averaged student, on the CPU."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    student, reference = with_jumps(teacher).to(device), with_jumps(teacher).to(device)
+    teacher = teacher.to(device)
+    stage = Stage("student", student, seconds, folder, lr=3e-4, decay=0.995)
+    reference.load_state_dict(student.state_dict())
+    follower = Averaged(reference, REFERENCE_DECAY)
+    rng = np.random.default_rng([seed + 1, stage.steps])
+
+    def one(_: float) -> dict[str, Tensor]:
+        follower.update(student, 10**6)
+        follower.copy_to(reference)
+        example = windows.batch(songs, BATCH, WINDOW, rng, device)
+        return shortcut_loss(student, reference, example, generator, teacher)
+
+    run(stage, console, one, every=25)
+    return student.cpu().eval()
+
+
+def with_jumps(model: Denoiser) -> Denoiser:
+    """A copy that takes jumps; at jump 0 it is the same function."""
+    from dataclasses import replace
+
+    copy = Denoiser(replace(model.config, jumps=True))
+    missing, unexpected = copy.load_state_dict(model.state_dict(), strict=False)
+    assert set(missing) <= {"jump_input.weight"}, missing
+    assert not unexpected, unexpected
+    return copy

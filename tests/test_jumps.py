@@ -1,0 +1,173 @@
+"""Jumps along a known flow, and the student that learns them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given as hypothesis_given
+from hypothesis import strategies as st
+
+from engine.diffusion import flow, jumps
+from engine.models.codec import LATENTS
+from engine.models.denoiser import Conditions
+from engine.training import shortcut
+from tests.test_diffusion import gaussian_velocity, some_conditions, some_model
+
+
+def noise_of(batch: int, count: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(batch, count, LATENTS, generator=torch.Generator().manual_seed(seed))
+
+
+def without_context(given: Conditions) -> Conditions:
+    return replace(given, context=0 * given.context, context_mask=0 * given.context_mask)
+
+
+def exact_jump(std: float):
+    """The mean velocity of the flow of a Gaussian: z at time t is z times the ratio of the two widths."""
+
+    def width(time: torch.Tensor) -> torch.Tensor:
+        return ((1 - time) ** 2 * std**2 + time**2).sqrt()
+
+    def model(z, time, guidance, given, jump):
+        ratio = width(time - jump) / width(time)
+        return (z - z * ratio[:, None, None]) / jump[:, None, None]
+
+    return model
+
+
+@hypothesis_given(st.integers(1, 8))
+def test_jumps_add_up_to_one_and_each_divides_its_place(steps):
+    lengths = jumps.jump_lengths(steps)
+    assert len(lengths) == steps
+    assert math.isclose(sum(lengths), 1.0)
+    place = 1.0
+    for length in lengths:
+        assert (place / length).is_integer()
+        place -= length
+    assert sorted(lengths, reverse=True) == lengths
+
+
+@pytest.mark.parametrize("steps", range(1, 9))
+def test_exact_jumps_reach_the_flows_end_in_any_number_of_steps(steps):
+    noise, given = noise_of(2, 5), without_context(some_conditions(2, 5))
+    reached = jumps.sample(exact_jump(0.5), given, noise, steps, torch.ones(2))
+    assert torch.allclose(reached, 0.5 * noise, atol=1e-5)
+
+
+def test_what_is_known_stays_known():
+    given = some_conditions(2, 6)
+    given.context_mask[:, 4:] = 0
+    noise = noise_of(2, 6)
+    seen: list[torch.Tensor] = []
+
+    def model(z, time, guidance, conditions, jump):
+        on_line = flow.diffuse(given.context, noise, time)
+        seen.append((z - on_line)[:, :4].abs().max())
+        return torch.full_like(z, 3.0)
+
+    reached = jumps.sample(model, given, noise, 4, torch.ones(2))
+    assert len(seen) == 4
+    assert max(float(error) for error in seen) < 1e-6
+    assert torch.allclose(reached[:, :4], given.context[:, :4], atol=1e-6)
+    assert torch.allclose(reached[:, 4:], noise[:, 4:] - 3.0, atol=1e-5)
+
+
+def test_midpoint_jumps_have_an_error_of_third_order_or_less():
+    z, velocity = noise_of(3, 4).double(), gaussian_velocity(0.5)
+    exact = exact_jump(0.5)
+    errors = []
+    for length in (1 / 16, 1 / 32):
+        time, jump = torch.ones(3).double(), torch.full((3,), length).double()
+        guess = jumps.midpoint(velocity, z, time, jump, lambda moved, at: moved)
+        errors.append(float((length * (guess - exact(z, time, None, None, jump))).abs().max()))
+    assert errors[0] / errors[1] > 6.0
+
+
+def test_two_halves_of_an_exact_student_are_the_whole():
+    z, given = noise_of(2, 4), some_conditions(2, 4)
+    time, jump, scale = torch.tensor([1.0, 0.5]), torch.tensor([1.0, 0.25]), torch.ones(2)
+    model = exact_jump(0.4)
+    whole = model(z, time, scale, given, jump)
+    halves = jumps.two_halves(model, z, time, jump, scale, given, lambda moved, at: moved)
+    assert torch.allclose(halves, whole, atol=1e-5)
+
+
+def test_a_model_given_jumps_is_the_same_until_it_learns_them():
+    model, given, z = some_model(), some_conditions(2, 5), noise_of(2, 5)
+    student = shortcut.with_jumps(model).eval()
+    time, scale = torch.tensor([0.3, 0.9]), torch.tensor([1.0, 2.0])
+    plain = model(z, time, scale, given)
+    for jump in (None, torch.zeros(2), torch.full((2,), 0.5)):
+        assert torch.equal(student(z, time, scale, given, jump), plain)
+    with torch.no_grad():
+        student.jump_input.weight.normal_(generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(student(z, time, scale, given, torch.zeros(2)), plain, atol=1e-6)
+    assert not torch.allclose(student(z, time, scale, given, torch.full((2,), 0.5)), plain, atol=1e-3)
+
+
+def test_jumps_are_drawn_on_their_own_grids():
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(50):
+        time, jump = shortcut.draw_jumps(8, generator)
+        assert (jump[:2] == 0).all()
+        assert (jump[2:4] == jumps.SMALLEST_JUMP).all()
+        assert set(jump[4:].tolist()) <= set(shortcut.LONG_JUMPS)
+        places = time[2:] / jump[2:]
+        assert torch.equal(places, places.round())
+        assert float((time[2:] - jump[2:]).min()) >= 0
+        assert float(time.max()) <= 1
+    scales = shortcut.draw_guidance(4000, generator)
+    assert float(scales.min()) >= 1.0
+    assert float(scales.max()) <= 6.0
+    assert 1.5 < float(scales.median()) < 1.8
+
+
+@pytest.mark.parametrize("taught", [True, False])
+def test_the_loss_reaches_the_student_alone(taught):
+    student, reference = (shortcut.with_jumps(some_model(seed)) for seed in (0, 1))
+    teacher = some_model(2) if taught else None
+    given, clean = some_conditions(8, 6), noise_of(8, 6, 4)
+    losses = shortcut.shortcut_loss(student, reference, (clean, torch.ones(8, 6, 1), given), torch.Generator(), teacher)
+    torch.autograd.backward(losses["loss"])
+    assert all(p.grad is not None for p in student.parameters())
+    assert all(p.grad is None for m in (reference, teacher) if m is not None for p in m.parameters())
+
+
+def test_without_a_teacher_the_data_give_the_velocity():
+    """Jump 0 learns e - z_0 itself; its goal ignores the reference."""
+    reference = shortcut.with_jumps(some_model(1))
+    given, clean, noise = without_context(some_conditions(8, 6)), noise_of(8, 6, 4), noise_of(8, 6, 5)
+    time, jump = shortcut.draw_jumps(8, torch.Generator().manual_seed(0))
+    goal = shortcut.targets(None, reference, clean, noise, time, jump, torch.ones(8), given)
+    assert torch.equal(goal[:2], (noise - clean)[:2])
+
+
+def test_goals_are_the_teachers_path_and_the_averages_halves():
+    """Clip by clip: jump 0 the guided velocity, 1/8 its midpoint rule, longer ones two calls of the average."""
+    teacher, reference = some_model(2), shortcut.with_jumps(some_model(1))
+    with torch.no_grad():
+        reference.jump_input.weight.normal_(generator=torch.Generator().manual_seed(0))
+    given, clean, noise = some_conditions(8, 6), noise_of(8, 6, 4), noise_of(8, 6, 5)
+    given.context_mask[:, 3:] = 0
+    time, jump = shortcut.draw_jumps(8, torch.Generator().manual_seed(7))
+    scale = torch.linspace(1, 3, 8)
+    goal = shortcut.targets(teacher, reference, clean, noise, time, jump, scale, given)
+    for i in range(8):
+        one = Conditions(**{name: value[i : i + 1] for name, value in vars(given).items()})
+        t, d, w, eps = time[i : i + 1], jump[i : i + 1], scale[i : i + 1], noise[i : i + 1]
+        z = flow.diffuse(clean[i : i + 1], eps, t)
+        guided = flow.guided_velocity(teacher, one, w)
+        with torch.no_grad():
+            if i < 2:
+                expected = guided(z, t)
+            elif i < 4:
+                middle = jumps.pinned(z - d / 2 * guided(z, t), eps, t - d / 2, one)
+                expected = guided(middle, t - d / 2)
+            else:
+                first = reference(z, t, w, one, d / 2)
+                middle = jumps.pinned(z - d / 2 * first, eps, t - d / 2, one)
+                expected = (first + reference(middle, t - d / 2, w, one, d / 2)) / 2
+        assert torch.allclose(goal[i : i + 1], expected, atol=1e-4)
