@@ -144,20 +144,21 @@ def compose_bass(
     plan: list[PlannedSection],
     patterns: list[BassPattern],
     drums: DrumTrack,
-    scale: frozenset[int],
+    scales: list[frozenset[int]],
     bar_beats: Fraction,
     steps: int,
     beats: list[int],
     rng: np.random.Generator,
 ) -> list[NoteEvent]:
-    """The line over all sections in which the bass plays. scale: pitch classes of the key."""
+    """The line over all sections in which the bass plays. scales: pitch classes of each section's key."""
     low, high = style.bass_range
-    line = _Line(style, ChordLine(chords), scale, low, high)
+    line = _Line(style, ChordLine(chords), frozenset(), low, high)
     step_beats = float(bar_beats) / steps
     notes: list[NoteEvent] = []
-    for planned in plan:
+    for planned, scale in zip(plan, scales, strict=True):
         if "bass" not in planned.parts:
             continue
+        line.scale = scale
         pattern = patterns[0]
         if planned.intensity[0] >= 5 and len(patterns) > 1:
             pattern = patterns[1]

@@ -11,12 +11,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from engine.training.corpus import captions, ending, kit
+from engine.training.corpus import captions, ending, keyplan, kit
 from engine.training.corpus.bass import choose_patterns, compose_bass
 from engine.training.corpus.comp import compose_comp
 from engine.training.corpus.drums import DrumTrack, compose_drums
 from engine.training.corpus.form import PlannedSection, plan_form
-from engine.training.corpus.harmony import compose_chords
+from engine.training.corpus.harmony import harmonise
 from engine.training.corpus.humanise import Feel, bass_after_kick, humanise, monophonic
 from engine.training.corpus.melody import compose_counter, compose_melody
 from engine.training.corpus.meters import bar_beats_of, beats_in_steps, draw_meter, fitting_grooves
@@ -51,6 +51,7 @@ class Sketch:
     swing: float
     chords: list[ChordSpan]
     mode: str
+    keys: list[tuple[int, str]]  # root and mode of each section
 
     def rng(self, purpose: int) -> np.random.Generator:
         """The generator of one purpose: its own stream for every song and style."""
@@ -91,11 +92,13 @@ def compose(seed: int, style: str | None = None) -> Song:
     lines, drums = _write(sketch)
     parts, melody = _play(sketch, lines, drums, programs)
     tags = captions.make_tags(sketch.style, float(sketch.tempo), sketch.meter, sketch.mode, parts, sketch.rng(9))
+    keys, bars = keyplan.changes(sketch.sections, sketch.keys), sketch.plan[-1].end_bar
+    root, mode = keyplan.main_key(keys, bars)
     return Song(
-        seed=seed, style=name, tempo=sketch.tempo, meter=sketch.meter, key_root=sketch.key_root,
-        mode=sketch.mode, bars=sketch.plan[-1].end_bar, sections=sketch.sections, chords=sketch.chords,
+        seed=seed, style=name, tempo=sketch.tempo, meter=sketch.meter, key_root=root,
+        mode=mode, bars=bars, sections=sketch.sections, chords=sketch.chords,
         parts=parts, melody=melody, beat_groups=sketch.beat_groups, swing=sketch.swing,
-        mix=draw_mix(sketch.style, sketch.rng(10)), tags=tags,
+        mix=draw_mix(sketch.style, sketch.rng(10)), tags=tags, keys=keys,
     )  # fmt: skip
 
 
@@ -108,9 +111,11 @@ def sketch_song(seed: int, style: Style) -> Sketch:
     seconds = float(rng.uniform(*SECONDS))
     plan = plan_form(style, tempo, bar_beats_of(meter), seconds, rng)
     hint = str(rng.choice(list(style.modes)))
-    chords, mode = compose_chords(style, key_root, hint, [p.section for p in plan], bar_beats_of(meter), rng)
+    harmony = harmonise(style, key_root, hint, [p.section for p in plan], bar_beats_of(meter), rng)
     swing = _swing(style, float(tempo), rng)
-    return Sketch(style, seed, tempo, meter, grouping, groups, key_root, plan, swing, chords, mode)
+    return Sketch(
+        style, seed, tempo, meter, grouping, groups, key_root, plan, swing, harmony.chords, harmony.mode, harmony.keys
+    )
 
 
 def _tempo(style: Style, meter: tuple[int, int], rng: np.random.Generator) -> Fraction:
@@ -147,23 +152,23 @@ def _write(sketch: Sketch) -> tuple[dict[str, list[NoteEvent]], DrumTrack]:
     grooves = fitting_grooves(style, sketch.meter, sketch.steps, sketch.grouping)
     drums = compose_drums(style, grooves, sketch.plan, beats, sketch.steps, sketch.rng(2))
     patterns = choose_patterns(style, sketch.steps, sketch.meter, sketch.grouping, drums, sketch.rng(3))
-    scale = frozenset((sketch.key_root + p) % 12 for p in SCALES[sketch.mode])
+    scales = [frozenset((root + p) % 12 for p in SCALES[mode]) for root, mode in sketch.keys]
     chords, sections, intensity = sketch.chords, sketch.sections, sketch.intensity
     widths = [b - a for a, b in zip(beats, [*beats[1:], sketch.steps], strict=True)]
     lines: dict[str, list[NoteEvent]] = {}
     lines["bass"] = compose_bass(
-        style, sketch.chords, sketch.plan, patterns, drums, scale, sketch.bar_beats, sketch.steps, beats, sketch.rng(3)
+        style, sketch.chords, sketch.plan, patterns, drums, scales, sketch.bar_beats, sketch.steps, beats, sketch.rng(3)
     )
     lead = compose_melody(
         style, chords, sections, sketch.key_root, sketch.mode, sketch.bar_beats, sketch.steps, intensity, sketch.rng(4),
-        groups=widths,
+        groups=widths, keys=sketch.keys,
     )  # fmt: skip
     lines["lead"] = lead
     wanted = {part for p in sketch.plan for part in p.parts}
     if "counter" in wanted:
         lines["counter"] = compose_counter(
             style, chords, sections, sketch.key_root, sketch.mode, sketch.bar_beats, sketch.steps, intensity,
-            sketch.rng(5), lead, groups=widths,
+            sketch.rng(5), lead, groups=widths, keys=sketch.keys,
         )  # fmt: skip
     for index, role in enumerate(("comp1", "comp2", "pad", "arp")):
         if role in wanted:
@@ -275,8 +280,13 @@ def excerpt(song: Song, first_bar: int, bars: int) -> Song:
         for c in song.chords
         if c.beat < end - 1e-6 and c.beat + c.length > start + 1e-6
     ]
+    keys = keyplan.cut(song.keys, first_bar, bars)
+    root, mode = keyplan.main_key(keys, bars) if keys else (song.key_root, song.mode)
     return replace(
         song,
+        key_root=root,
+        mode=mode,
+        keys=keys,
         bars=bars,
         sections=_cut_sections(song.sections, first_bar, bars),
         chords=chords,

@@ -35,6 +35,7 @@ def compose_counter(
     rng: np.random.Generator,
     lead: list[NoteEvent],
     groups: Sequence[int] | None = None,
+    keys: Sequence[tuple[int, str]] | None = None,
 ) -> list[NoteEvent]:
     """Answers in the lead's rests, with the rhythm it just had, and long guide tones where the gap is wide.
 
@@ -46,7 +47,9 @@ def compose_counter(
     notes: list[NoteEvent] = []
     centre = float(np.clip(np.mean([n.pitch for n in lead]) - 5 if lead else 66, 58, 73))
     key = style_key(style.name)
-    for section in sections:
+    for index, section in enumerate(sections):
+        if keys is not None:
+            ladder = Ladder(*keys[index], (_LOW, _HIGH), style_key(style.name))
         begin, end = walk.beat(section.first_bar), walk.section_end(section)
         inside = [n for n in lead if begin - 1e-9 <= n.beat < end]
         level = sorted(intensity[section.first_bar : section.first_bar + section.bars] or [3])[section.bars // 2 - 1]

@@ -1,14 +1,15 @@
-"""Chords over a whole song: progressions by section, cadences, and the mode they speak."""
+"""Chords over a whole song: progressions by section, cadences, the mode they speak, changes of key."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.training.corpus.chordnames import Numeral, parse_numeral, span
+from engine.training.corpus.keyplan import SectionKey, plan_keys
 from engine.training.corpus.progressions import (
     EXTRA,
     MINOR_MODES,
@@ -45,27 +46,85 @@ _ALTERNATIVE = {  # probability that a section of this family gets a progression
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Harmony:
+    """A song's chords without gaps, its home mode, and (root, mode) of every section."""
+
+    chords: list[ChordSpan]
+    mode: str
+    keys: list[tuple[int, str]]
+
+
 def compose_chords(
     style: Style, key_root: int, mode_hint: str, sections: list[Section], bar_beats: Fraction, rng: np.random.Generator
 ) -> tuple[list[ChordSpan], str]:
-    """Chords over every bar of the song without gaps, and the name of the mode (a key of SCALES).
+    """Chords over every bar of a song that keeps its key, and the name of the mode (a key of SCALES).
 
     key_root 0-11 (C = 0); bar_beats in quarters. Sections of one family share their progression.
     """
+    harmony = harmonise(style, key_root, mode_hint, sections, bar_beats, rng, modulating=False)
+    return harmony.chords, harmony.mode
+
+
+def harmonise(
+    style: Style,
+    key_root: int,
+    mode_hint: str,
+    sections: list[Section],
+    bar_beats: Fraction,
+    rng: np.random.Generator,
+    *,
+    modulating: bool = True,
+) -> Harmony:
+    """As compose_chords, but sections may stand in other keys; a functional style leads there by a dominant."""
     mode_hint = mode_name(mode_hint)
     pool = parse_progressions(style.progressions) + parse_progressions(EXTRA[style_key(style.name)])
     main = _choose([p for p in pool if not p.bridge], mode_hint, rng)
     mode = mode_of(main, mode_hint)
     plan = _plan(style.kind, main, pool, sections, rng)
     colours = _colours(style_key(style.name), rng)
+    places = [SectionKey(key_root)] * len(sections)
+    if modulating:
+        places = plan_keys(style_key(style.name), sections, key_root, mode, rng)
+    other_side = [p for p in pool if is_minor(p) is (mode not in MINOR_MODES) and not p.bridge]
+    away = other_side[int(rng.integers(len(other_side)))] if other_side else None
     chords: list[ChordSpan] = []
+    keys: list[tuple[int, str]] = []
     for index, section in enumerate(sections):
-        timed = _fill(style, plan[section_family(section.name)], plan, section, bar_beats)
+        key = places[index] if away is not None or not places[index].flipped else SectionKey(key_root)
+        own = away if key.flipped and away is not None else plan[section_family(section.name)]
+        here = mode_of(own) if key.flipped else mode
+        timed = _fill(style, own, plan, section, bar_beats)
         timed = [(colours.get(numeral.text, numeral), length) for numeral, length in timed]
         last = index + 1 == len(sections)
-        timed = _cadence(timed, style, mode, last, bar_beats, section, rng)
-        chords += _spans(timed, key_root, section.first_bar * bar_beats)
-    return chords, mode
+        timed = _cadence(timed, style, here, last, bar_beats, section, rng)
+        if not last and places[index + 1].root != key.root:
+            timed = _led_over(timed, style, mode, places[index + 1], key, bar_beats, section)
+        chords += _spans(timed, key.root, section.first_bar * bar_beats)
+        keys.append((key.root, here))
+    return Harmony(chords, mode, keys)
+
+
+def _led_over(
+    timed: Timed,
+    style: Style,
+    mode: str,
+    goal: SectionKey,
+    key: SectionKey,
+    bar_beats: Fraction,
+    section: Section,
+) -> Timed:
+    """The section's last half bar (a whole one in three) on the dominant of the key that comes."""
+    if style_key(style.name) not in FUNCTIONAL or section.bars < 4:
+        return timed
+    numeral = parse_numeral("V7" if style_key(style.name) not in ("cinematic", "rock") else "V")
+    assert numeral is not None
+    shift = goal.root - key.root
+    dominant = replace(numeral, root=(numeral.root + shift) % 12, bass=(numeral.bass + shift) % 12)
+    half = _on_eighths(Fraction(1, 2), bar_beats)
+    tail = bar_beats if half in (0, bar_beats) else bar_beats - half
+    total = sum((length for _, length in timed), Fraction(0))
+    return [*_cut(timed, total - tail), (dominant, tail)]
 
 
 def _choose(pool: list[Progression], hint: str, rng: np.random.Generator) -> Progression:

@@ -50,7 +50,7 @@ class _Material:
     scheme: str
     resting: frozenset[int]
     centre: float
-    phrases: dict[int, tuple[tuple[str, ...], list[list[NoteEvent]]]] = field(default_factory=dict)
+    phrases: dict[int, tuple[tuple[object, ...], int, list[list[NoteEvent]]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -78,12 +78,13 @@ def compose_melody(
     intensity: list[int],
     rng: np.random.Generator,
     groups: Sequence[int] | None = None,
+    keys: Sequence[tuple[int, str]] | None = None,
 ) -> list[NoteEvent]:
     """A monophonic lead over the whole song (the caller leaves out sections without it), in time order.
 
     bar_beats in quarters, key_root 0-11, mode a key of SCALES, intensity 1-5 for every bar, groups: felt
-    beats in steps (give (6, 6) for 6/8, (4, 4, 4) for 3/4; without them the rhythms suit both). A section
-    family that returns brings its motifs back.
+    beats in steps (give (6, 6) for 6/8, (4, 4, 4) for 3/4; without them the rhythms suit both), keys: (root, mode)
+    of every section (default: one key throughout). A section family that returns brings its motifs back.
     """
     beats = groups_of(style.meters, bar_beats, steps_per_bar, groups)
     walk = ChordWalk(chords, sections, bar_beats, steps_per_bar, beats)
@@ -95,7 +96,9 @@ def compose_melody(
     base = int(rng.integers(2**31))
     shared: dict[str, _Material] = {}
     notes: list[NoteEvent] = []
-    for section in sections:
+    for index, section in enumerate(sections):
+        if keys is not None:
+            context.ladder = Ladder(*keys[index], style.melody_range, key)
         family = section_family(section.name)
         if family not in shared:
             shared[family] = _material(context, family, np.random.default_rng([base, crc32(family.encode())]))
@@ -138,18 +141,18 @@ def _sing(context: _Context, section: Section, material: _Material, last: int | 
     for index, start in enumerate(range(0, section.bars, 4)):
         bars = min(4, section.bars - start)
         first = section.first_bar + start
-        signature = tuple(walk.at(walk.beat(first + b, s)).name for b in range(bars) for s in (0, walk.steps // 2))
+        signature = _harmony(context, first, bars)
         stored = material.phrases.get(index % 2)
         fresh_lines = context.style.kind == "jazz" and rng.random() < 0.6
         if fresh_lines:
             cell = context.cells[int(rng.integers(len(context.cells)))]
             material.motifs["A"] = make_motif(reshaped(cell, rng), context.style.contour, rng)
         if stored and stored[0] == signature and rng.random() < max(literal, 0.5 if start == 0 else 0.0):
-            phrase = _again(context, stored[1], first)
+            phrase = _again(context, stored[2], first, _nearest_shift(context.ladder, stored))
         else:
             phrase = _phrase(context, material, first, bars, index % 2, last)
             relative = [[_shifted(n, -walk.beat(first)) for n in bar] for bar in phrase]
-            material.phrases[index % 2] = (signature, relative)
+            material.phrases[index % 2] = (signature, context.ladder.key_root, relative)
         flat = [n for bar in phrase for n in bar]
         notes += _under_fill(flat, walk, first + bars, index % 2 == 1 or start + bars == section.bars, rng)
         last = flat[-1].pitch if flat else last
@@ -161,8 +164,26 @@ def _shifted(note: NoteEvent, by: float) -> NoteEvent:
     return NoteEvent(note.beat + by, note.length, note.pitch, note.velocity, note.offset_ms)
 
 
-def _again(context: _Context, stored: list[list[NoteEvent]], first: int) -> list[list[NoteEvent]]:
-    """A phrase as before, its loudness following the new bars."""
+def _harmony(context: _Context, first: int, bars: int) -> tuple[object, ...]:
+    """What a phrase's chords are against their key, so that it is known again in another one."""
+    walk, root = context.walk, context.ladder.key_root
+    spans = [walk.at(walk.beat(first + b, s)) for b in range(bars) for s in (0, walk.steps // 2)]
+    return tuple(tuple((p - root) % 12 for p in chord.pitch_classes) for chord in spans)
+
+
+def _nearest_shift(ladder: Ladder, stored: tuple[tuple[object, ...], int, list[list[NoteEvent]]]) -> int:
+    """Semitones to the phrase's new key: the shorter way, an octave away where it would leave the range."""
+    pitches = [n.pitch for bar in stored[2] for n in bar] or [ladder.low]
+    shift = (ladder.key_root - stored[1] + 6) % 12 - 6
+    if max(pitches) + shift > ladder.high:
+        shift -= 12
+    elif min(pitches) + shift < ladder.low:
+        shift += 12
+    return shift if ladder.low <= min(pitches) + shift and max(pitches) + shift <= ladder.high else 0
+
+
+def _again(context: _Context, stored: list[list[NoteEvent]], first: int, shift: int = 0) -> list[list[NoteEvent]]:
+    """A phrase as before, in the section's key, its loudness following the new bars."""
     start = context.walk.beat(first)
     out = []
     for place, bar in enumerate(stored):
@@ -170,7 +191,10 @@ def _again(context: _Context, stored: list[list[NoteEvent]], first: int) -> list
         kept = bar if level > 1 else bar[:2]
         velocity = int(context.rng.integers(-4, 5))
         out.append(
-            [NoteEvent(n.beat + start, n.length, n.pitch, int(np.clip(n.velocity + velocity, 20, 124))) for n in kept]
+            [
+                NoteEvent(n.beat + start, n.length, n.pitch + shift, int(np.clip(n.velocity + velocity, 20, 124)))
+                for n in kept
+            ]
         )
     return out
 

@@ -97,6 +97,8 @@ class Song:
     melody is the lead line as it sounds (also inside its part), monophonic, for conditioning.
     beat_groups: lengths of the felt beats of one bar in quarters, e.g. (1,1,1,1), (3/2, 3/2) in
     6/8, (1, 1, 3/2) in 7/8. tags hold genre, moods, instruments, era, production, tempo word.
+    keys: (first bar, root, mode) wherever the key begins or changes, from bar 0 on; key_root and mode
+    are the main key, the one with most bars.
     """
 
     seed: int
@@ -114,6 +116,7 @@ class Song:
     swing: float
     mix: MixSettings
     tags: dict[str, list[str]]
+    keys: list[tuple[int, int, str]] = field(default_factory=list)
 
     @property
     def bar_beats(self) -> Fraction:
