@@ -50,17 +50,18 @@ def split_of(index: int, styles: int) -> str:
     return "valid" if slot == _VALID_SLOT else "train"
 
 
-def jobs(out: Path, hours: float, seed: int, styles: tuple[str, ...]) -> list[SongJob]:
-    """The songs of a corpus of about `hours`, styles in round robin."""
+def jobs(out: Path, hours: float, seed: int, styles: tuple[str, ...], first: int = 0) -> list[SongJob]:
+    """The songs of a corpus of about `hours`, styles in round robin, indices from `first` on."""
     count = max(1, round(hours * 3600.0 / EXCERPT_SECONDS))
     return [
         SongJob(
             index=index,
             seed=int(np.random.SeedSequence([seed, index]).generate_state(1)[0]),
             style=styles[index % len(styles)],
-            path=out / split_of(index, len(styles)) / f"{index:06d}.safetensors",
+            path=out / (split := split_of(index, len(styles))) / f"{index:06d}.safetensors",
+            split=split,
         )
-        for index in range(count)
+        for index in range(first, first + count)
     ]
 
 
@@ -71,15 +72,18 @@ def build(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     styles: tuple[str, ...] | None = None,
+    first: int = 0,
 ) -> dict[str, Any]:
     """Render about `hours` of music into out/<split>/. Songs that are there are kept.
 
+    `first` is the index of the first song: a second batch, with a seed of its own, goes beside the
+    first one under other numbers (a file that is there is kept, whatever seed made it).
     `progress(done, total)` is called after each song. Returns songs, seconds, wall_seconds,
     failures (index -> message). Raises Unavailable when there is no SoundFont or synth.
     """
 
     find_soundfonts()
-    wanted = jobs(out, hours, seed, styles or STYLE_NAMES)
+    wanted = jobs(out, hours, seed, styles or STYLE_NAMES, first)
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
     missing = [job for job in wanted if not job.path.exists()]
@@ -142,8 +146,9 @@ def _rendered(missing: list[SongJob], workers: int) -> Iterator[tuple[SongJob, _
 @click.option("--hours", default=10.0, show_default=True, type=click.FloatRange(0.001, 1000.0))
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 256))
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
+@click.option("--first", default=0, show_default=True, type=click.IntRange(0, 999_999), help="Index of the first song.")
 @click.option("--style", "styles", multiple=True, help="Only these styles (repeatable).")
-def main(out: Path, hours: float, workers: int, seed: int, styles: tuple[str, ...]) -> None:
+def main(out: Path, hours: float, workers: int, seed: int, first: int, styles: tuple[str, ...]) -> None:
     """Compose and render a corpus into OUT. Run again to go on where it stopped."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -153,7 +158,7 @@ def main(out: Path, hours: float, workers: int, seed: int, styles: tuple[str, ..
             task = bar.add_task("songs", total=None)
             report = build(
                 out, hours, workers, seed,
-                lambda done, total: bar.update(task, completed=done, total=total), styles or None,
+                lambda done, total: bar.update(task, completed=done, total=total), styles or None, first,
             )  # fmt: skip
     except KeyboardInterrupt:
         raise SystemExit("Stopped; run the same command again to go on.") from None

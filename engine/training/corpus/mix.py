@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ from engine.training.corpus.levels import (
 )
 from engine.training.corpus.partition import split_groups
 from engine.training.corpus.song import MixSettings, Part, Song
-from engine.training.corpus.synth import Stem, Synth, event_frame
+from engine.training.corpus.synth import Stem, event_frame
 from engine.types import PART_NAMES
 
 CEILING_DB = -1.0
@@ -65,6 +66,14 @@ class Mixed:
     loudness_lufs: float
 
 
+class Player(Protocol):
+    """What plays the parts: one fluidsynth, or a rack of several sources."""
+
+    def render(self, part: Part, tempo: float, frames: int) -> Stem:
+        """Calibrated stem [2, frames] of one part."""
+        ...
+
+
 @dataclass(slots=True)
 class _Side:
     """A sub-mix while it is summed: dry sound and what goes to reverb and delay, [2, frames]."""
@@ -80,7 +89,7 @@ def song_frames(song: Song) -> int:
     return floor((2 * exact + 1) / 2)
 
 
-def render_song(synth: Synth, song: Song) -> Mixed:
+def render_song(synth: Player, song: Song) -> Mixed:
     """Render and mix a song; everything random comes from the song's own seed."""
     rng = np.random.default_rng([song.seed, 0x6D6978])
     frames = song_frames(song)
@@ -105,7 +114,7 @@ def _new_side(frames: int) -> _Side:
 # --- parts --------------------------------------------------------------------------------
 
 
-def _mix_group(synth: Synth, song: Song, parts: list[Part], side: _Side, duck: Stem, rng: np.random.Generator) -> Stem:
+def _mix_group(synth: Player, song: Song, parts: list[Part], side: _Side, duck: Stem, rng: np.random.Generator) -> Stem:
     """Add a group's parts to its side; returns the group's dry sound [2, frames]."""
     frames = side.dry.shape[1]
     total = np.zeros((2, frames), np.float32)

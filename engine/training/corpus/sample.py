@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,7 @@ from engine.training.corpus import annotate as labels
 from engine.training.corpus.levels import RATE_HZ
 from engine.training.corpus.mix import Mixed, render_song, song_frames
 from engine.training.corpus.song import Song
-from engine.training.corpus.soundfonts import SoundFont, find_soundfonts
-from engine.training.corpus.synth import Synth
+from engine.training.corpus.sources import Rack, Sources, choose
 
 EXCERPT_RANGE_SECONDS = (36.0, 56.0)
 CAPTIONS = 6
@@ -27,18 +25,13 @@ CAPTIONS = 6
 
 @dataclass(frozen=True, slots=True)
 class SongJob:
-    """A song to make. seed is its own; path is the final file."""
+    """A song to make. seed is its own; path is the final file; split is train, valid or test."""
 
     index: int
     seed: int
     style: str
     path: Path
-
-
-@lru_cache(maxsize=4)
-def _synth(font: SoundFont) -> Synth:
-    """One loaded synth per process and font."""
-    return Synth(font.path)
+    split: str
 
 
 def render_job(job: SongJob) -> float:
@@ -49,11 +42,10 @@ def render_job(job: SongJob) -> float:
     rng = np.random.default_rng([job.seed, 0x657863])
     whole = compose(job.seed, job.style)
     song = excerpt(whole, *choose_excerpt(whole, rng))
-    fonts = find_soundfonts()
-    font = fonts[int(rng.integers(len(fonts)))]
+    sources = choose(song, job.split)
     captions = [caption(song.tags, rng) for _ in range(CAPTIONS)]
-    mixed = render_song(_synth(font), song)
-    store(job.path, song, mixed, captions, font.name)
+    mixed = render_song(Rack(song, sources), song)
+    store(job.path, song, mixed, captions, sources)
     return song_frames(song) / RATE_HZ
 
 
@@ -73,14 +65,15 @@ def choose_excerpt(song: Song, rng: np.random.Generator) -> tuple[int, int]:
     return int(rng.choice(starts, p=grid / grid.sum())), bars
 
 
-def describe(song: Song, captions: list[str], font: str, mixed: Mixed) -> dict[str, Any]:
+def describe(song: Song, captions: list[str], sources: Sources, mixed: Mixed) -> dict[str, Any]:
     """The metadata record of a song, ready for JSON."""
     return {
         "seed": song.seed, "style": song.style, "tempo": str(song.tempo),
         "meter": list(song.meter), "key_root": song.key_root, "mode": song.mode,
         "bars": song.bars, "beat_groups": [str(g) for g in song.beat_groups],
-        "swing": song.swing, "tags": song.tags, "captions": captions, "soundfont": font,
+        "swing": song.swing, "tags": song.tags, "captions": captions, **sources.describe(),
         "loudness_lufs": round(mixed.loudness_lufs, 2), "frames": song_frames(song),
+        "keys": [list(key) for key in song.keys],
         "sections": [[s.name, s.first_bar, s.bars, s.level_db] for s in song.sections],
     }  # fmt: skip
 
@@ -102,9 +95,9 @@ def tensors(song: Song, mixed: Mixed) -> dict[str, Any]:
     return {name: np.ascontiguousarray(value) for name, value in record.items()}
 
 
-def store(path: Path, song: Song, mixed: Mixed, captions: list[str], font: str) -> None:
+def store(path: Path, song: Song, mixed: Mixed, captions: list[str], sources: Sources) -> None:
     """Write a song's file atomically."""
-    about = json.dumps(describe(song, captions, font, mixed))
+    about = json.dumps(describe(song, captions, sources, mixed))
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         save_file(tensors(song, mixed), temporary, {"song": about})

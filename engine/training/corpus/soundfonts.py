@@ -1,7 +1,7 @@
 """Where the sampled instruments are: MIT-licensed General MIDI SoundFonts of the system.
 
-Only fonts whose licence lets us ship what was rendered with them are listed; other fonts that
-happen to be installed (TimGM6mb is GPL) are not looked at.
+Training songs use only fonts whose licence lets us ship what was rendered with them. TimGM6mb
+(GPL) is the held-out one: test songs alone are rendered with it, and no such render is shipped.
 """
 
 from __future__ import annotations
@@ -29,9 +29,16 @@ KNOWN = (
     SoundFont("FluidR3_GM", _SOUNDS / "sf2/FluidR3_GM.sf2", "MIT"),
 )
 
+HELD_OUT = SoundFont("TimGM6mb", _SOUNDS / "sf2/TimGM6mb.sf2", "GPL-2")
+
+
+def find_held_out() -> SoundFont | None:
+    """The SoundFont that only test songs may use, None where it is not installed."""
+    return HELD_OUT if HELD_OUT.path.is_file() else None
+
 
 def find_soundfonts() -> tuple[SoundFont, ...]:
-    """All known SoundFonts that are installed, at least one. Raises Unavailable when none is."""
+    """All SoundFonts for training that are installed, at least one. Raises Unavailable when none is."""
     found = tuple(font for font in KNOWN if font.path.is_file())
     if not found:
         raise Unavailable(f"No General MIDI SoundFont is installed. Try: {INSTALL_HINT}")

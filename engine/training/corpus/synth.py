@@ -30,7 +30,7 @@ DRUM_BANK = 128
 REFERENCE_DB = -18.0
 """K-weighted level of a calibrated note at velocity 100; a calibrated kick is 6 dB above."""
 BEND_RANGE_SEMITONES = 12
-_MAX_LAG = 720
+MAX_LAG_FRAMES = 720
 _HIT_SECONDS = 3.0
 _VELOCITY_STEP = 16
 _HITS_KEPT = 1500
@@ -166,7 +166,7 @@ class Synth:
             level_db = _burst_level_db(note, 4800)
             away_db = REFERENCE_DB - level_db if level_db > -70.0 else 0.0  # out of its range
             gain = from_db(min(24.0, max(-24.0, away_db)))
-            found = Calibration(min(_MAX_LAG, attack_frame(note)), gain)
+            found = Calibration(min(MAX_LAG_FRAMES, attack_frame(note)), gain)
             self._calibrations[program, octave] = found
         return found
 
