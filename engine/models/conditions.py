@@ -89,6 +89,11 @@ def withhold_notes(features: NDArray[np.float32], first: int, last: int) -> None
     features[last:, notes] = 0.0
 
 
+def withhold_level(features: NDArray[np.float32], first: int, last: int) -> None:
+    """Clear intensity in frames first to last, in place: the context's level is known, the new bars' is free."""
+    features[first:last, -D.INTENSITY_FEATURES :] = 0.0
+
+
 def pack_frames(features: NDArray[np.float32]) -> Tensor:
     """[8 N, FRAME_FEATURES] to [N, 8, FRAME_FEATURES]."""
     return torch.from_numpy(features).reshape(-1, D.SUB_FRAMES, D.FRAME_FEATURES)

@@ -49,7 +49,7 @@ def gain_curve(frames: int, rng: Rng) -> Curve:
     return np.interp(np.arange(frames), at, level).astype(np.float32)
 
 
-def gate_curve(beat_phase: NDArray[np.floating[Any]], rng: Rng) -> Curve:
+def gate_curve(beat_phase: NDArray[Any], rng: Rng) -> Curve:
     """Rhythmic gating in dB [frames]: the beat in 2, 3 or 4 parts, each open for a share of its time."""
     parts, share, depth_db = int(rng.choice([2, 3, 4])), float(rng.uniform(0.4, 0.8)), float(rng.uniform(4, 16))
     place = (beat_phase.astype(np.float32) * parts) % 1.0
@@ -67,7 +67,8 @@ def filter_curve(rng: Rng) -> Curve:
     """A smooth gain over frequency in dB [CHANNELS]: five points from 40 Hz to 16 kHz, mean 0."""
     points = rng.uniform(-FILTER_RANGE_DB, FILTER_RANGE_DB, 5)
     octaves = np.log2(np.maximum(channel_hz(), 20.0))
-    return np.interp(octaves, np.log2(np.geomspace(40.0, 16_000.0, 5)), points - points.mean()).astype(np.float32)
+    curve = np.interp(octaves, np.log2(np.geomspace(40.0, 16_000.0, 5)), points - points.mean())
+    return np.asarray(curve, np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -75,19 +76,19 @@ def _power_weights() -> NDArray[np.float64]:
     """What each mel channel adds to the power [2 MELS]: its width in STFT bins."""
     edges = F.mel_edges_hz()
     width = (edges[2:] - edges[:-2]) / 2
-    return np.concatenate([width, width]) / width.sum()
+    return np.asarray(np.concatenate([width, width]) / width.sum())
 
 
-def frame_power(features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def frame_power(features: NDArray[Any]) -> NDArray[np.float64]:
     """Relative power [T] of features [T, CHANNELS] dB, smoothed by a Hann window of 1 s as intensity is."""
     power = 10.0 ** (features[:, : 2 * F.MELS].astype(np.float32) / 10.0) @ _power_weights()
     window = np.hanning(round(F.FRAME_RATE_HZ) | 1)
     return np.asarray(fftconvolve(power, window / window.sum(), mode="same")).clip(1e-12)
 
 
-def shifted(features: NDArray[np.floating[Any]], change_db: Curve) -> NDArray[np.float32]:
+def shifted(features: NDArray[Any], change_db: Curve) -> NDArray[np.float32]:
     """Features plus a change that broadcasts to [T, CHANNELS], not below the floor."""
-    return np.maximum(features.astype(np.float32) + change_db, F.FLOOR_DB)
+    return np.asarray(np.maximum(features.astype(np.float32) + change_db, F.FLOOR_DB), np.float32)
 
 
 def relevel(take: Take, change_db: Curve, signals: tuple[str, ...]) -> Take:
@@ -117,12 +118,12 @@ def dynamics(take: Take, rng: Rng) -> Take:
     return replace(drawn, facts={**drawn.facts, "drawn": True})
 
 
-def unwrapped(phase: NDArray[np.floating[Any]], at: NDArray[np.float64]) -> NDArray[np.float32]:
+def unwrapped(phase: NDArray[Any], at: NDArray[Any]) -> NDArray[np.float32]:
     """A phase in [0, 1) read at fractional frames."""
     flat = np.unwrap(phase.astype(np.float64), period=1.0)
     slope = flat[-1] - flat[-2]
     read = np.interp(at, np.arange(len(flat)), flat) + np.maximum(0.0, at - (len(flat) - 1)) * slope
-    return np.minimum(read % 1.0, 0.9995).astype(np.float32)
+    return np.asarray(np.minimum(read % 1.0, 0.9995), np.float32)
 
 
 def resampled_labels(take: Take, ratio: float, semitones: int, frames: int) -> Take:

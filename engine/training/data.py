@@ -97,7 +97,7 @@ def encode_take(take: Take, model: Codec, offset: int) -> Latents:
     arrays = take.arrays
     latents = {name: encode_features(model, arrays[name], offset) for name in INTENSITIES if name in arrays}
     span = slice(offset, offset + len(latents["mix"]) * C.PATCH)
-    groups = {"mix": PART_NAMES}
+    groups: dict[str, tuple[str, ...]] = {"mix": PART_NAMES}
     if "a" in latents:
         groups["a"] = tuple(n for n, on in zip(PART_NAMES, arrays["groups_a"], strict=True) if on)
         groups["b"] = tuple(n for n in PART_NAMES if n not in groups["a"])
@@ -110,7 +110,7 @@ def encode_take(take: Take, model: Codec, offset: int) -> Latents:
         bar_phase=arrays["bar_phase"][span].astype(np.float32),
         prompts=np.zeros((0, 0), np.float32),
         drawn=bool(take.facts.get("drawn", False)),
-        **{n: arrays[n][span].astype(kind) for n, kind in LABELS.items() if n in arrays},  # type: ignore[arg-type]
+        **{n: arrays[n][span].astype(kind) for n, kind in LABELS.items() if n in arrays},
     )
 
 

@@ -111,6 +111,8 @@ def example(song: Latents, count: int, rng: Rng) -> Example:
     features = K.frame_features(frame_targets(song, name, span, rng), count * PATCH)
     if rng.random() < 0.6:
         K.withhold_notes(features, first * PATCH, last * PATCH)
+    if rng.random() < 0.25 and not song.drawn:
+        K.withhold_level(features, first * PATCH, last * PATCH)
     new_span = slice((start + first) * PATCH, (start + last) * PATCH)
     overall = torch.from_numpy(global_vector(song, name, new_span, rng))
     given = Conditions(clean * known, known, under, under_mask, K.pack_frames(features), overall)
