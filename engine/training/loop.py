@@ -1,7 +1,8 @@
 """A training stage under a time budget: schedule by the clock, EMA, checkpoints, a progress bar.
 
-Checkpoints are safetensors (weights, averages, Adam's moments) beside a small JSON with the seconds
-spent, so that a stage stopped anywhere goes on where it was. One stage runs at a time.
+Checkpoints are safetensors (weights, averages, Adam's moments, buffers, the best averages so far) beside a
+small JSON with the seconds spent, so that a stage stopped anywhere goes on where it was. One stage
+runs at a time, on the device its module is on. On a GPU nothing here waits for the device between two notes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -18,7 +20,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from engine.training import devices
+
 CHECKPOINT_SECONDS = 120.0
+VALIDATION_SHARE = 0.05
+VALIDATIONS = 8
+Losses = dict[str, Tensor]
 
 
 class Averaged:
@@ -51,14 +58,29 @@ def cosine(progress: float, warm_up: float = 0.02, floor: float = 0.03) -> float
 class Stage:
     """One model trained for `seconds`; iterate `progress()` and call `step(loss)`.
 
-    folder: where this stage's checkpoint and losses.jsonl live. decay: of the average.
+    folder: where this stage's checkpoint and losses.jsonl live. decay: of the average. The module must be on
+    its device already. beside: stages that are scheduled and saved with this one (a discriminator), and
+    stepped by whoever computes their loss.
     """
 
-    def __init__(self, name: str, module: nn.Module, seconds: float, folder: Path, lr: float, decay: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: nn.Module,
+        seconds: float,
+        folder: Path,
+        lr: float,
+        decay: float,
+        *,
+        beside: tuple[Stage, ...] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name, self.module, self.seconds, self.folder, self.lr = name, module, seconds, folder, lr
-        self.optimizer = torch.optim.AdamW(module.parameters(), lr, betas=(0.9, 0.98), weight_decay=0.01)
+        self.device, self.beside, self.clock = devices.device_of(module), beside, clock
+        self.optimizer = devices.adamw(module.parameters(), lr, self.device)
         self.average = Averaged(module, decay)
-        self.spent, self.steps = 0.0, 0
+        self.spent, self.steps, self.resumed_steps = 0.0, 0, 0
+        self.best: tuple[float, dict[str, Tensor]] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self.resume()
 
@@ -73,13 +95,20 @@ class Stage:
         if note["steps"] == 0:
             return
         self.spent, self.steps = note["spent"], note["steps"]
-        state = load_file(str(self.checkpoint))
+        self.resumed_steps = self.steps
+        state = load_file(str(self.checkpoint), device=str(self.device))
+        count = torch.tensor(float(self.steps), device=self.device if self.device.type == "cuda" else None)
         with torch.no_grad():
             for name, parameter in self.module.named_parameters():
                 parameter.copy_(state[f"model.{name}"])
                 self.average.values[name].copy_(state[f"average.{name}"])
                 moments = {k: state[f"{k}.{name}"] for k in ("exp_avg", "exp_avg_sq")}
-                self.optimizer.state[parameter] = {"step": torch.tensor(float(self.steps)), **moments}
+                self.optimizer.state[parameter] = {"step": count.clone(), **moments}
+            for name, buffer in self.module.named_buffers():
+                if (held := state.get(f"buffer.{name}")) is not None and held.shape == buffer.shape:
+                    buffer.copy_(held)
+        if note.get("best") is not None:
+            self.best = note["best"], {name: state[f"best.{name}"] for name in self.average.values}
 
     def save(self) -> None:
         tensors: dict[str, Tensor] = {}
@@ -88,28 +117,38 @@ class Stage:
             tensors[f"model.{name}"] = parameter.detach().contiguous()
             tensors[f"average.{name}"] = self.average.values[name]
             for key in ("exp_avg", "exp_avg_sq"):
-                tensors[f"{key}.{name}"] = state.get(key, torch.zeros_like(parameter))
+                tensors[f"{key}.{name}"] = state.get(key, torch.zeros_like(parameter)).contiguous()
+        for name, buffer in self.module.named_buffers():
+            tensors[f"buffer.{name}"] = buffer.detach().clone(memory_format=torch.contiguous_format)
+        if self.best is not None:
+            tensors |= {f"best.{name}": value for name, value in self.best[1].items()}
         temporary = self.checkpoint.with_suffix(".part")
         save_file(tensors, str(temporary))
+        note = {"spent": self.spent, "steps": self.steps, "best": self.best and self.best[0]}
         temporary.replace(self.checkpoint)
-        note = {"spent": self.spent, "steps": self.steps}
         self.checkpoint.with_suffix(".json").write_text(json.dumps(note))
+        for other in self.beside:
+            other.spent = self.spent
+            other.save()
 
     def progress(self, console: Console) -> Iterator[float]:
-        """Yield 0..1 until the budget is spent; saves every two minutes, on Ctrl-C and at the end."""
+        """Yield 0..1 until the budget is spent, once at least; saves every two minutes, on Ctrl-C and at the end."""
         text = TextColumn("{task.description} {task.fields[note]}")
-        last = saved = time.monotonic()
+        last = saved = self.clock()
+        pace, tried = devices.Pace(self.device), False
         with Progress(text, BarColumn(), TimeRemainingColumn(), console=console) as bar:
             self.task = bar.add_task(self.name, total=self.seconds, note="")
             bar.update(self.task, completed=self.spent)
             self.bar = bar
             try:
-                while self.spent < self.seconds:
-                    fraction = self.spent / self.seconds
-                    for group in self.optimizer.param_groups:
-                        group["lr"] = self.lr * cosine(fraction)
+                while self.spent < self.seconds or not (self.steps or tried):
+                    tried = True
+                    fraction = min(1.0, self.spent / self.seconds) if self.seconds > 0 else 1.0
+                    for stage in (self, *self.beside):
+                        devices.set_rate(stage.optimizer, stage.lr * cosine(fraction))
                     yield fraction
-                    now = time.monotonic()
+                    pace.step()
+                    now = self.clock()
                     self.spent, last = self.spent + now - last, now
                     bar.update(self.task, completed=min(self.spent, self.seconds))
                     if now - saved > CHECKPOINT_SECONDS:
@@ -118,14 +157,46 @@ class Stage:
             finally:
                 self.save()
 
-    def step(self, loss: Tensor) -> None:
-        """Backward, clip to norm 1, optimiser, average."""
+    def descend(self, loss: Tensor) -> None:
+        """Backward, clip to norm 1, optimiser: the part of a step that a CUDA graph can hold."""
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
         self.optimizer.step()
+
+    def follow(self) -> None:
+        """Count the step and move the average."""
         self.steps += 1
         self.average.update(self.module, self.steps)
+
+    def step(self, loss: Tensor) -> None:
+        """Backward, clip to norm 1, optimiser, average."""
+        self.descend(loss)
+        self.follow()
+
+    @torch.no_grad()
+    def judge(self, validate: Callable[[nn.Module], float]) -> float:
+        """Score the averaged weights (lower is better) and keep them if they are the best so far."""
+        own = {name: parameter.detach().clone() for name, parameter in self.module.named_parameters()}
+        training = self.module.training
+        self.average.copy_to(self.module)
+        self.module.eval()
+        value = float(validate(self.module))
+        if math.isfinite(value) and (self.best is None or value < self.best[0]):
+            self.best = value, {name: tensor.clone() for name, tensor in self.average.values.items()}
+        for name, parameter in self.module.named_parameters():
+            parameter.copy_(own[name])
+        self.module.train(training)
+        self.note(validation=value)
+        return value
+
+    @torch.no_grad()
+    def conclude(self) -> None:
+        """Give the module its final weights: the best averages where any were judged, else the last."""
+        if self.best is not None:
+            self.average.values = {name: value.clone() for name, value in self.best[1].items()}
+            self.save()
+        self.average.copy_to(self.module)
 
     def note(self, **values: float) -> None:
         """Show values on the bar and append them to losses.jsonl."""
@@ -136,18 +207,69 @@ class Stage:
         self.bar.update(self.task, note=f"step {self.steps} {shown}")
 
 
-def run(stage: Stage, console: Console, one: Callable[[float], dict[str, Tensor]], every: int) -> None:
+class Judging:
+    """When a stage's averages are judged: about VALIDATIONS times, and for at most VALIDATION_SHARE of its time."""
+
+    def __init__(self, stage: Stage, validate: Callable[[nn.Module], float] | None) -> None:
+        self.stage, self.validate = stage, validate
+        self.next_s = stage.spent + stage.seconds / VALIDATIONS
+        self.cost_s = 0.0
+
+    def look(self) -> None:
+        """Judge if it is time."""
+        if self.validate is None or self.stage.spent < self.next_s:
+            return
+        started = self.stage.clock()
+        self.stage.judge(self.validate)
+        self.cost_s = self.stage.clock() - started
+        self.next_s = self.stage.spent + max(self.stage.seconds / VALIDATIONS, self.cost_s / VALIDATION_SHARE)
+
+    def last(self) -> None:
+        """Judge the last averages, if earlier ones were judged: they must beat those."""
+        if self.validate is not None and self.stage.best is not None:
+            self.stage.judge(self.validate)
+
+
+def run(
+    stage: Stage,
+    console: Console,
+    one: Callable[..., Losses],
+    every: int,
+    *,
+    feed: Callable[[], Any] | None = None,
+    validate: Callable[[nn.Module], float] | None = None,
+    generators: tuple[torch.Generator, ...] = (),
+) -> None:
     """Drive a stage: `one(progress)` returns losses, the entry 'loss' is minimised.
 
+    feed: makes a batch on the host; then `one(batch)` is called with it on the stage's device, and on a GPU
+    the whole step is replayed as a CUDA graph (fixed shapes; generators: those on the device it draws from).
+    validate: scores the module's averaged weights, lower is better; the best are kept.
     The running means of all entries are noted every `every` steps (no host sync in between).
     """
-    sums: dict[str, Tensor] = {}
+    sums: Losses = {}
+    summed = 0
+    judging = Judging(stage, validate)
+
+    def whole(batch: Any) -> Losses:
+        losses = one(devices.to_device(batch, stage.device))
+        stage.descend(losses["loss"])
+        return {key: value.detach() for key, value in losses.items()}
+
+    replay = devices.captured(whole, stage.device, console, generators)
     for fraction in stage.progress(console):
-        losses = one(fraction)
-        stage.step(losses["loss"])
+        if feed is None:
+            losses = one(fraction)
+            stage.descend(losses["loss"])
+        else:
+            losses = replay(feed())
+        stage.follow()
+        summed += 1
         for key, value in losses.items():
-            sums[key] = sums.get(key, torch.zeros(())) + value.detach()
+            sums[key] = value.detach().clone() if key not in sums else sums[key] + value.detach()
         if stage.steps % every == 0:
-            stage.note(**{key: float(value) / every for key, value in sums.items()})
-            sums = {}
-    stage.average.copy_to(stage.module)
+            stage.note(**{key: float(value) / summed for key, value in sums.items()})
+            sums, summed = {}, 0
+            judging.look()
+    judging.last()
+    stage.conclude()
