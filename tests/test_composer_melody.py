@@ -281,7 +281,8 @@ def test_captions_are_varied_and_speak_of_the_style(name: str) -> None:
         texts.append(text)
         named += any(genre.lower() in text.lower() for genre in tags["genre"])
         assert "  " not in text
-        assert not text.endswith((",", " ", "with", "and"))
+        assert not text.endswith((",", " ", " with", " and", " for", " in"))
+        assert not set("{}[]<>") & set(text)
         assert not {"warm pad", "synth pad"} & set(tags["instruments"]), "silent parts are not named"
     assert named >= 75
     assert len(set(texts)) > 80

@@ -21,8 +21,8 @@ def test_every_style_composes_whole_bars_in_its_own_ranges() -> None:
         style = tables[song.style]
         assert song.meter in {m for m, _ in style.meters}
         factor = 1.5 if song.meter == (12, 8) else 1.0
-        assert factor * style.bpm[0] - 0.5 <= song.tempo <= min(180, factor * style.bpm[1])
-        assert 60 <= song.tempo <= 180
+        assert factor * style.bpm[0] - 0.5 <= song.tempo <= min(190, factor * style.bpm[1])
+        assert 50 <= song.tempo <= 190
         assert sum(song.beat_groups) == song.bar_beats
         assert 16 <= song.bars <= 120
         assert {p.group for p in song.parts} <= set(PART_NAMES)

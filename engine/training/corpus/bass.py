@@ -155,14 +155,17 @@ def compose_bass(
     line = _Line(style, ChordLine(chords), frozenset(), low, high)
     step_beats = float(bar_beats) / steps
     notes: list[NoteEvent] = []
+    seen: dict[str, int] = {}
     for planned, scale in zip(plan, scales, strict=True):
         if "bass" not in planned.parts:
             continue
         line.scale = scale
-        pattern = patterns[0]
-        if planned.intensity[0] >= 5 and len(patterns) > 1:
-            pattern = patterns[1]
+        seen[planned.section.name] = seen.get(planned.section.name, -1) + 1
+        choice = 1 if planned.intensity[0] >= 5 else 0
+        turned = seen[planned.section.name] % 2 == 1 and rng.random() < 0.5  # it comes again: another figure
+        half = planned.section.bars >= 12 and rng.random() < 0.4  # or its second half has one
         for offset in range(planned.section.bars):
+            pattern = patterns[(choice + (turned != (half and offset >= 8))) % len(patterns)]
             bar = planned.section.first_bar + offset
             start = bar * float(bar_beats)
             last = offset + 1 == planned.section.bars or (offset + 1) % 4 == 0

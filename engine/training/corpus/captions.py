@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.training.corpus.phrasings import NAMING, WORDLESS, expand, fill, synonym
 from engine.training.corpus.song import Part
 from engine.training.corpus.stylekeys import style_key
 from engine.training.corpus.words import (
@@ -124,13 +125,33 @@ class _Words:
     def one(self, key: str) -> str:
         words = self.tags[key]
         first = key == "genre" and self.rng.random() < 0.5
-        return words[0] if first else str(words[int(self.rng.integers(len(words)))])
+        word = words[0] if first else str(words[int(self.rng.integers(len(words)))])
+        return word if key == "genre" else synonym(word, self.rng)
 
     def some(self, key: str, most: int) -> list[str]:
         words = self.tags[key]
         count = int(self.rng.integers(1, min(most, len(words)) + 1)) if words else 0
         picked = sorted(self.rng.permutation(len(words))[:count].tolist())
-        return [words[i] for i in picked]
+        return [synonym(words[i], self.rng) for i in picked]
+
+    def filled(self, name: str) -> str:
+        """What a brace of a rule stands for (see `phrasings`)."""
+        heard = "instruments" if "instruments" in self.tags else "production"
+        if name == "scene":
+            scenes = SCENES[style_key(self.tags["genre"][0])]
+            return str(scenes[int(self.rng.integers(len(scenes)))])
+        if name == "top":
+            return self.tags[heard][0]
+        if name == "bpm":
+            return self.tags["tempo"][-1]
+        if name == "t":
+            return synonym(self.tags["tempo"][0], self.rng)
+        several = {"is": (heard, 3), "mm": ("mood", 2), "ps": ("production", 2)}
+        if name in several:
+            return _join(list(dict.fromkeys(self.some(*several[name]))))
+        return self.one(
+            {"g": "genre", "m": "mood", "i": heard, "p": "production", "e": "era", "x": "meter", "k": "mode"}[name]
+        )
 
     def pick(self, *options: str) -> str:
         return options[int(self.rng.integers(len(options)))]
@@ -139,10 +160,16 @@ class _Words:
 def caption(tags: dict[str, list[str]], rng: np.random.Generator) -> str:
     """A description as a user might type it, from two words to two sentences; nine in ten name the genre."""
     w = _Words({key: words for key, words in tags.items() if words}, rng)
-    forms = (_two_words, _list, _phrase, _request, _sentence, _full, _no_genre)
-    weights = (0.15, 0.18, 0.18, 0.12, 0.16, 0.11, 0.10)
+    forms = (_by_rule, _two_words, _list, _phrase, _request, _sentence, _full, _no_genre)
+    weights = (0.50, 0.09, 0.09, 0.08, 0.05, 0.08, 0.06, 0.05)
     text = forms[int(rng.choice(len(forms), p=weights))](w)
     return text if rng.random() < 0.5 else text[:1].upper() + text[1:]
+
+
+def _by_rule(w: _Words) -> str:
+    """One of the grammar's rules; nine in ten of them name the genre."""
+    rules = NAMING if w.rng.random() < 0.9 else WORDLESS
+    return fill(expand(rules[int(w.rng.integers(len(rules)))], w.rng), w.filled)
 
 
 def _two_words(w: _Words) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -129,11 +129,15 @@ def _hits(style: Style, role: str, walk: ChordWalk, intensity: list[int], rng: n
     base = int(rng.integers(2**31))
     main = int(rng.integers(len(pool)))
     notes: list[NoteEvent] = []
+    seen: dict[str, int] = {}
     for section in walk.sections:
         family = section_family(section.name)
+        seen[family] = seen.get(family, -1) + 1
         chosen = np.random.default_rng([base, crc32(family.encode())])
         home = main if family in ("verse", "intro", "outro", "break", "build") or chosen.random() < 0.3 else None
         pattern = pool[int(chosen.integers(len(pool))) if home is None else home]
+        if seen[family] and rng.random() < 0.6:
+            pattern = _turned(pattern, pool, rng)
         voicings = _section_voicings(walk, section, pattern)
         for bar in range(section.first_bar, section.first_bar + section.bars):
             level = intensity[bar] if bar < len(intensity) else 3
@@ -146,6 +150,14 @@ def _hits(style: Style, role: str, walk: ChordWalk, intensity: list[int], rng: n
             for hit in hits:
                 notes += _play(hit, bar, level, key, walk, section, voicings, rng)
     return sorted(notes, key=lambda n: (n.beat, n.pitch))
+
+
+def _turned(pattern: Pattern, pool: list[Pattern], rng: np.random.Generator) -> Pattern:
+    """For a section that comes again: another rhythm for the same voicing, or the same one a third higher."""
+    if rng.random() < 0.5 and pattern.high <= 79:
+        return replace(pattern, low=pattern.low + 3, high=pattern.high + 3)
+    other = pool[int(rng.integers(len(pool)))]
+    return other if rng.random() < 0.4 else replace(pattern, bars=other.bars)
 
 
 def _section_voicings(walk: ChordWalk, section: Section, pattern: Pattern) -> dict[float, tuple[int, ...]]:

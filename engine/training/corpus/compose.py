@@ -26,7 +26,7 @@ from engine.training.corpus.song import ChordSpan, NoteEvent, Part, Section, Son
 from engine.training.corpus.styletable import STYLE_NAMES, Style, load_styles, steps_per_bar
 
 SECONDS = (66.0, 112.0)
-TEMPO_RANGE = (60.0, 180.0)
+TEMPO_RANGE = (50.0, 190.0)
 _LEVEL_SHARE = {"bass": 0.3, "lead": 0.25, "counter": 0.25, "comp1": 0.2, "comp2": 0.2, "arp": 0.25, "pad": 0.3}
 _LATE = ("comp2", "arp", "pad", "counter")  # may enter inside a section
 
@@ -178,7 +178,8 @@ def _write(sketch: Sketch) -> tuple[dict[str, list[NoteEvent]], DrumTrack]:
             )
     entries = _entries(sketch, sketch.rng(6))
     lines = {role: _only(notes, entries[role], sketch) for role, notes in lines.items() if role in entries}
-    return ending.finish(lines, drums, sketch.plan, sketch.bar_beats, sketch.steps, sketch.rng(7)), drums
+    lines = ending.finish(lines, drums, sketch.plan, chords, style.kind, sketch.bar_beats, sketch.steps, sketch.rng(7))
+    return lines, drums
 
 
 def _entries(sketch: Sketch, rng: np.random.Generator) -> dict[str, list[tuple[int, int]]]:

@@ -13,11 +13,13 @@ from engine.training.corpus.drumgrid import Grid
 from engine.training.corpus.form import PlannedSection
 from engine.training.corpus.styletable import Groove, Style
 
-LITERAL = {"loop": 0.85, "song": 0.65, "through": 0.45, "jazz": 0.1}
+LITERAL = {"loop": 0.9, "song": 0.82, "through": 0.6, "jazz": 0.1}
 _SCHEMES = ("AAAB", "ABAB", "AAAC", "ABAC", "AABC")
 _FINE = frozenset({3, 5, 6, 9, 12, 13, 17, 4})  # kicks on sixteenths are idiomatic
 _LAYERED = frozenset({1, 2, 3, 9, 11, 12, 13, 17, 5, 14})  # percussion may join
 _COLOURED = {15: 3, 18: 3, 19: 2, 21: 2, 22: 3, 8: 2, 20: 2, 16: 0, 2: 2}  # soft strokes changed
+_RIDING = frozenset({3, 7, 9, 10, 11, 12, 13, 21, 22})
+_GHOSTED = frozenset({3, 5, 6, 9, 10, 12, 13, 17, 21})
 _NO_CRASH = frozenset({5, 6, 8, 15, 16, 20, 14})
 
 
@@ -104,19 +106,27 @@ def compose_drums(
     """The kit and percussion of a song. beats: steps of the bar where felt beats start."""
     first = song_groove(style, choices, steps, rng)
     second = song_groove(style, choices, steps, rng) if rng.random() < 0.6 else first
+    roll_seed = rng.integers(2**31)
     track, templates, last_fill = DrumTrack(), {}, ""
+    seen: dict[str, int] = {}
     for index, planned in enumerate(plan):
+        seen[planned.section.name] = seen.get(planned.section.name, -1) + 1
+        turned = [seen[planned.section.name] % 2, (seen[planned.section.name] + (rng.random() < 0.5)) % 2]
         for offset in range(planned.section.bars):
             bar = planned.section.first_bar + offset
             intensity = planned.intensity[offset]
-            key = (planned.section.name, intensity)
+            turn = turned[min(1, offset // 8)]
+            key = (planned.section.name, intensity, turn)
             if key not in templates:
                 cell = second if intensity >= 4 else first
                 templates[key] = section_template(cell, style, intensity, beats, steps, rng)
+                if turn and intensity >= 3:
+                    _dress(templates[key], style, steps, rng)
             if "drums" not in planned.parts:
                 track.kicks.append(())
                 continue
-            grid, extra = _bar(style, templates[key][offset % 8], planned, offset, beats, steps, rng)
+            rolls = np.random.default_rng([int(roll_seed), index, offset % 4 + 4 * (offset // 8)])
+            grid, extra = _bar(style, templates[key][offset % 8], planned, offset, beats, steps, rng, rolls)
             chance = fills.fill_chance(offset, planned.section.bars, style)
             building = "build" in planned.marks
             if rng.random() < chance and intensity >= 2 and not building and index < len(plan) - 1:
@@ -133,6 +143,18 @@ def compose_drums(
     return track
 
 
+def _dress(bars: list[Grid], style: Style, steps: int, rng: np.random.Generator) -> None:
+    """A section that comes again, or a second half, sounds a little different: a ride, tambourine, shaker or ghosts."""
+    kind = rng.random()
+    for bar in bars:
+        if style.number in _LAYERED and kind < 0.45 and not set("ZN") & set(bar):
+            bar["N" if kind < 0.2 else "Z"] = [(4 if i % 4 == 0 else 3) if i % 2 == 0 else 0 for i in range(steps)]
+        elif style.number in _RIDING and kind < 0.8 and "H" in bar and "R" not in bar:
+            bar["R"] = [min(9, v + 1) if i % 2 == 0 else 0 for i, v in enumerate(bar.pop("H"))]
+        elif style.number in _GHOSTED:
+            dg.mutate_ghosts(bar, steps, 0.25, rng)
+
+
 def _crashes(style: Style, intensity: int, index: int, rng: np.random.Generator) -> bool:
     return index > 0 and style.number not in _NO_CRASH and intensity >= 3 and rng.random() < 0.5 + 0.06 * intensity
 
@@ -145,8 +167,9 @@ def _bar(
     beats: list[int],
     steps: int,
     rng: np.random.Generator,
+    rolls: np.random.Generator,
 ) -> tuple[Grid, list[tuple[float, int]]]:
-    """The template's bar, now and then with one small change."""
+    """The template's bar, now and then with one small change. rolls: the hat's chance, the same every four bars."""
     grid = dg.copy_grid(template)
     grid.pop("Y", None) if style.number == 10 else None
     extra: list[tuple[float, int]] = []
@@ -159,7 +182,7 @@ def _bar(
     if style.kind == "jazz":
         grid = fills.jazz_comping(grid, beats, steps, rng)
     if style.number == 4:
-        grid, extra = fills.hat_rolls(grid, steps, rng)
+        grid, extra = fills.hat_rolls(grid, steps, rolls)
     if "build" in planned.marks and planned.section.bars > 1:
         place = offset / (planned.section.bars - 1)
         grid = {} if "roll" in planned.marks else grid

@@ -141,7 +141,7 @@ def _dispensable(plans: list[SectionPlan]) -> NDArray[np.float64]:
         if names[i - 1] == names[i + 1]:
             weights[i] *= 0.15  # the neighbours would run into each other
         if names[i] == "Bd" and plans[i + 1].level_db > -1.5:
-            weights[i] *= 0.4
+            weights[i] *= 0.1  # a drop wants its build
     share: NDArray[np.float64] = weights / weights.sum()
     return share
 

@@ -22,14 +22,22 @@ class Ladder:
         self.low, self.high = span
         outside = {5, 11} if 4 in self.scale else {2, 8, 1}  # what the pentatonic leaves out, against the tonic
         self.coloured = frozenset(outside) if style_key in _PENTATONIC else frozenset()
+        self._inside = frozenset((s + key_root) % 12 for s in self.scale)
+        self._known: dict[tuple[int, tuple[int, ...]], int] = {}
 
     def pitch(self, rung: int, chord: ChordSpan | None = None) -> int:
         """MIDI pitch of a rung; over a chord with a foreign note the scale note beside it gives way."""
+        known = (rung, () if chord is None else chord.pitch_classes)
+        if known not in self._known:
+            self._known[known] = self._pitch(rung, chord)
+        return self._known[known]
+
+    def _pitch(self, rung: int, chord: ChordSpan | None) -> int:
         octave, degree = divmod(rung, len(self.scale))
         pitch = 12 * octave + self.scale[degree] + self.key_root
         if chord is None or pitch % 12 in chord.pitch_classes:
             return pitch
-        inside = {(s + self.key_root) % 12 for s in self.scale}
+        inside = self._inside
         for foreign in (p for p in chord.pitch_classes if p not in inside):
             if (foreign - pitch) % 12 == 1 and (foreign + 1) % 12 not in inside:
                 return pitch + 1

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from engine.training.corpus.song import ChordSpan, NoteEvent, Part, Section, Song
 
 KICKS, SNARES, TOMS = frozenset({35, 36}), frozenset({37, 38, 39, 40}), frozenset({41, 43, 45, 47, 48, 50})
-_CHROMA_WEIGHT = 0.3
 
 
 @dataclass(slots=True)
@@ -96,19 +95,24 @@ def _strokes(part: Part) -> list[int]:
 
 
 def bar_vectors(song: Song) -> NDArray[np.float64]:
-    """[bars, features]: velocity on every step of every part, and pitch classes by quarter."""
+    """[bars, features]: velocity on every step of every part, and pitch classes by quarter; both weigh the same."""
     steps = int(4 * song.bar_beats)
-    blocks = []
-    for part in song.parts:
-        rhythm = np.zeros((song.bars, steps))
-        colour = np.zeros((song.bars, (steps + 3) // 4, 12))
+    rhythm = np.zeros((song.bars, len(song.parts), steps))
+    colour = np.zeros((song.bars, (steps + 3) // 4, 12))
+    for row, part in enumerate(song.parts):
         for note in part.notes:
             bar, step = divmod(step_of(note), steps)
             if bar < song.bars:
-                rhythm[bar, step] = max(rhythm[bar, step], note.velocity / 127)
-                colour[bar, step // 4, note.pitch % 12] += _CHROMA_WEIGHT * (part.group != "drums")
-        blocks += [rhythm, colour.reshape(song.bars, -1)]
-    return np.concatenate(blocks, axis=1)
+                rhythm[bar, row, step] = max(rhythm[bar, row, step], note.velocity / 127)
+                if part.group != "drums":
+                    colour[bar, step // 4, note.pitch % 12] += note.velocity / 127
+    return np.concatenate([_unit(rhythm.reshape(song.bars, -1)), _unit(colour.reshape(song.bars, -1))], axis=1)
+
+
+def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Every row of length 1, empty ones as they are."""
+    size = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(size, 1e-12))
 
 
 def likeness(vectors: NDArray[np.float64], sections: list[Section], lag: int) -> float:

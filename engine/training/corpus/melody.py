@@ -143,11 +143,12 @@ def _sing(context: _Context, section: Section, material: _Material, last: int | 
         first = section.first_bar + start
         signature = _harmony(context, first, bars)
         stored = material.phrases.get(index % 2)
-        fresh_lines = context.style.kind == "jazz" and rng.random() < 0.6
+        solo = context.style.kind == "jazz" and section_family(section.name) == "solo"
+        fresh_lines = context.style.kind == "jazz" and (solo or rng.random() < 0.5)
         if fresh_lines:
             cell = context.cells[int(rng.integers(len(context.cells)))]
             material.motifs["A"] = make_motif(reshaped(cell, rng), context.style.contour, rng)
-        if stored and stored[0] == signature and rng.random() < max(literal, 0.5 if start == 0 else 0.0):
+        if stored and not solo and stored[0] == signature and rng.random() < max(literal, 0.5 if start == 0 else 0.0):
             phrase = _again(context, stored[2], first, _nearest_shift(context.ladder, stored))
         else:
             phrase = _phrase(context, material, first, bars, index % 2, last)
