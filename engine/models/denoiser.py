@@ -66,10 +66,11 @@ class Conditions:
 
 
 def without_guided(conditions: Conditions, prompt_width: int) -> Conditions:
-    """The unguided twin for classifier-free guidance: prompt, key, melody and chords not given.
+    """The unguided twin for classifier-free guidance: prompt, key, melody, chords and context not given.
 
-    Beat, intensity, context and parts stay, so that guidance sharpens what is played and
-    leaves level and time alone (guiding intensity too biases it by 3-6 dB).
+    Beat, intensity, parts and tempo stay, so that guidance sharpens what is played and in which sound, and
+    leaves level and time alone (guiding intensity too biases it by 3-6 dB). Guiding by the context keeps
+    the band: among 54 continuations 61 % are nearest to their own context without, 78 % at 1.5 (docs/LOG.md).
     """
     frames = conditions.frames.clone()
     frames[..., BEAT_FEATURES : BEAT_FEATURES + MELODY_FEATURES + CHORD_FEATURES] = 0
@@ -77,14 +78,8 @@ def without_guided(conditions: Conditions, prompt_width: int) -> Conditions:
     overall[:, : prompt_width + 1] = 0
     key = prompt_width + 1 + PART_FEATURES
     overall[:, key : key + KEY_FEATURES] = 0
-    return Conditions(
-        conditions.context,
-        conditions.context_mask,
-        conditions.under,
-        conditions.under_mask,
-        frames,
-        overall,
-    )
+    around = (conditions.context, conditions.context_mask, conditions.under, conditions.under_mask)
+    return Conditions(*(torch.zeros_like(known) for known in around), frames, overall)
 
 
 def sinusoid(value: Tensor, width: int = 128, fastest: float = 1000.0) -> Tensor:
