@@ -163,9 +163,11 @@ def compose_bass(
         seen[planned.section.name] = seen.get(planned.section.name, -1) + 1
         choice = 1 if planned.intensity[0] >= 5 else 0
         turned = seen[planned.section.name] % 2 == 1 and rng.random() < 0.5  # it comes again: another figure
-        half = planned.section.bars >= 12 and rng.random() < 0.4  # or its second half has one
+        half = planned.section.bars >= 8 and rng.random() < 0.35  # or its second half has one
         for offset in range(planned.section.bars):
-            pattern = patterns[(choice + (turned != (half and offset >= 8))) % len(patterns)]
+            pattern = patterns[
+                (choice + (turned != (half and offset >= 4 * (planned.section.bars // 8)))) % len(patterns)
+            ]
             bar = planned.section.first_bar + offset
             start = bar * float(bar_beats)
             last = offset + 1 == planned.section.bars or (offset + 1) % 4 == 0

@@ -90,9 +90,10 @@ def _instruments(parts: list[Part], rng: np.random.Generator) -> list[str]:
     """A word for each sounding part, foreground first."""
     named: list[str] = []
     for part in sorted(parts, key=lambda p: _GROUP_ORDER.get(p.group, 9)):
-        words = (
-            KITS.get(part.program, ("drums",)) if part.group == "drums" else INSTRUMENTS.get(part.program, (part.name,))
-        )
+        words: tuple[str, ...] = ("percussion", "hand percussion")
+        if part.name != "percussion":
+            drums = part.group == "drums"
+            words = KITS.get(part.program, ("drums",)) if drums else INSTRUMENTS.get(part.program, (part.name,))
         if part.notes:
             named.append(words[0] if rng.random() < 0.5 else str(rng.choice(words)))
     return list(dict.fromkeys(named))

@@ -25,6 +25,7 @@ _LITERAL = {"loop": 0.85, "song": 0.6, "through": 0.35, "jazz": 0.05}
 _PUSHING = frozenset({"lofi", "soul", "bossa", "jazz", "funk", "afro", "boombap"})
 _SPREAD_MS = {"folk": (9.0, 20.0), "rock": (3.0, 9.0), "indie": (4.0, 10.0), "lofi": (8.0, 16.0), "piano": (4.0, 11.0),
               "soul": (4.0, 10.0), "bossa": (5.0, 10.0), "ambient": (20.0, 60.0)}  # fmt: skip
+_LONGEST_ROLL_MS = 70.0
 _PAD_STYLE = {"ambient": ("q", 50, 79), "lofi": ("d2", 55, 74), "jazz": ("d2", 55, 74), "soul": ("rA", 55, 76),
               "rock": ("op", 52, 76), "techno": ("cl", 52, 70), "balkan": ("pw", 52, 69)}  # fmt: skip
 _SOFT = frozenset({"ambient", "lofi", "piano", "folk", "cinematic", "jazz", "bossa", "downtempo"})
@@ -139,7 +140,10 @@ def _hits(style: Style, role: str, walk: ChordWalk, intensity: list[int], rng: n
         if seen[family] and rng.random() < 0.6:
             pattern = _turned(pattern, pool, rng)
         voicings = _section_voicings(walk, section, pattern)
+        half = _half_bar(style, section, rng)
         for bar in range(section.first_bar, section.first_bar + section.bars):
+            if bar == half:
+                pattern = replace(pattern, bars=pool[int(rng.integers(len(pool)))].bars)
             level = intensity[bar] if bar < len(intensity) else 3
             source = pool[int(rng.integers(len(pool)))] if style.kind == "jazz" and rng.random() < 0.8 else pattern
             hits = list(source.bars[(bar - section.first_bar) % len(source.bars)])
@@ -150,6 +154,13 @@ def _hits(style: Style, role: str, walk: ChordWalk, intensity: list[int], rng: n
             for hit in hits:
                 notes += _play(hit, bar, level, key, walk, section, voicings, rng)
     return sorted(notes, key=lambda n: (n.beat, n.pitch))
+
+
+def _half_bar(style: Style, section: Section, rng: np.random.Generator) -> int:
+    """The bar, on a phrase's start, from which the section has another rhythm; -1 for none."""
+    if section.bars < 8 or rng.random() > {"loop": 0.15, "song": 0.4, "through": 0.5}.get(style.kind, 0.0):
+        return -1
+    return section.first_bar + 4 * (section.bars // 8)
 
 
 def _turned(pattern: Pattern, pool: list[Pattern], rng: np.random.Generator) -> Pattern:
@@ -264,7 +275,11 @@ def _strike(
     order = pitches if hit.pos % 4 != 2 or key not in ("folk", "rock", "indie") else pitches[::-1]
     return [
         NoteEvent(
-            begin, stop - begin, pitch, int(np.clip(velocity + rng.integers(-3, 4), 8, 126)), round(i * spread, 2)
+            begin,
+            stop - begin,
+            pitch,
+            int(np.clip(velocity + rng.integers(-3, 4), 8, 126)),
+            round(min(i * spread, _LONGEST_ROLL_MS), 2),
         )
         for i, pitch in enumerate(order)
     ]

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from engine.training.corpus import captions, ending, keyplan, kit
+from engine.training.corpus import captions, ending, keyplan, kit, transitions
 from engine.training.corpus.bass import choose_patterns, compose_bass
 from engine.training.corpus.comp import compose_comp
 from engine.training.corpus.drums import DrumTrack, compose_drums
@@ -178,6 +178,9 @@ def _write(sketch: Sketch) -> tuple[dict[str, list[NoteEvent]], DrumTrack]:
             )
     entries = _entries(sketch, sketch.rng(6))
     lines = {role: _only(notes, entries[role], sketch) for role, notes in lines.items() if role in entries}
+    if style.number in transitions.RISING_STYLES and "arp" in style.programs:
+        rising = transitions.risers(sketch.plan, chords, float(sketch.bar_beats), sketch.steps, sketch.rng(11))
+        lines["arp"] = sorted([*lines.get("arp", []), *rising], key=lambda n: (n.beat, n.pitch))
     lines = ending.finish(lines, drums, sketch.plan, chords, style.kind, sketch.bar_beats, sketch.steps, sketch.rng(7))
     return lines, drums
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,27 +122,34 @@ def _with_arp(playing: set[str], plan: SectionPlan) -> set[str]:
 def _drop(
     rows: list[tuple[SectionPlan, frozenset[str]]], target: int, rng: np.random.Generator
 ) -> list[tuple[SectionPlan, frozenset[str]]]:
-    """Drop inner sections until an average of 6 or 7 bars each fits; the loudest one stays."""
+    """Drop inner sections until an average of 5 or 6 bars each fits; the loudest one stays."""
     rows = list(rows)
-    while len(rows) > 3 and 6.5 * len(rows) > target:
+    while len(rows) > 3 and 5.4 * len(rows) > target:
         weights = _dispensable([plan for plan, _ in rows])
         del rows[int(rng.choice(len(rows), p=weights))]
-    return rows
+    falls = [b[0].level_db <= a[0].level_db for a, b in pairwise(rows)]
+    idle = [i for i, fall in enumerate(falls) if rows[i][0].name == "Bd" and fall]
+    return [row for i, row in enumerate(rows) if i not in idle]  # no build leads down
 
 
 def _dispensable(plans: list[SectionPlan]) -> NDArray[np.float64]:
     """Probabilities of leaving each section out: rather one that comes again, never first, last, loudest."""
     names = [plan.name for plan in plans]
     loudest = max(range(len(plans)), key=lambda i: plans[i].level_db)
+    last_loud = max(i for i in range(len(plans)) if plans[i].level_db >= plans[loudest].level_db - 1.0)
     weights = np.zeros(len(plans))
     for i in range(1, len(plans) - 1):
         if i == loudest:
             continue
         weights[i] = 3.0 if names.count(names[i]) > 1 else 2.0 if names[i] in _ASIDES else 1.0
+        if i == last_loud:
+            weights[i] *= 0.15  # the song comes home once more
         if names[i - 1] == names[i + 1]:
             weights[i] *= 0.15  # the neighbours would run into each other
         if names[i] == "Bd" and plans[i + 1].level_db > -1.5:
             weights[i] *= 0.1  # a drop wants its build
+        if names[i - 1] == "Bd":
+            weights[i] *= 0.03  # and a build its drop
     share: NDArray[np.float64] = weights / weights.sum()
     return share
 

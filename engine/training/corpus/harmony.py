@@ -88,10 +88,12 @@ def harmonise(
         places = plan_keys(style_key(style.name), sections, key_root, mode, rng)
     other_side = [p for p in pool if is_minor(p) is (mode not in MINOR_MODES) and not p.bridge]
     away = other_side[int(rng.integers(len(other_side)))] if other_side else None
+    if away is None:
+        places = [SectionKey(key_root) if place.flipped else place for place in places]
     chords: list[ChordSpan] = []
     keys: list[tuple[int, str]] = []
     for index, section in enumerate(sections):
-        key = places[index] if away is not None or not places[index].flipped else SectionKey(key_root)
+        key = places[index]
         own = away if key.flipped and away is not None else plan[section_family(section.name)]
         here = mode_of(own) if key.flipped else mode
         timed = _fill(style, own, plan, section, bar_beats)
@@ -99,7 +101,7 @@ def harmonise(
         last = index + 1 == len(sections)
         timed = _cadence(timed, style, here, last, bar_beats, section, rng)
         if not last and places[index + 1].root != key.root:
-            timed = _led_over(timed, style, mode, places[index + 1], key, bar_beats, section)
+            timed = _led_over(timed, style, places[index + 1], key, bar_beats, section)
         chords += _spans(timed, key.root, section.first_bar * bar_beats)
         keys.append((key.root, here))
     return Harmony(chords, mode, keys)
@@ -108,7 +110,6 @@ def harmonise(
 def _led_over(
     timed: Timed,
     style: Style,
-    mode: str,
     goal: SectionKey,
     key: SectionKey,
     bar_beats: Fraction,

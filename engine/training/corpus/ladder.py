@@ -102,7 +102,8 @@ class Ladder:
     @staticmethod
     def _leap_cost(pitch: int, previous: int, before: int) -> float:
         interval = pitch - previous
-        total = 0.3 * max(0, abs(interval) - 4) + (3.0 if abs(interval) in (6, 10, 11) or abs(interval) > 12 else 0.0)
+        total = 0.4 * (abs(interval) > 2) + 0.2 * max(0, abs(interval) - 5)
+        total += 3.0 if abs(interval) in (6, 10, 11) or abs(interval) > 12 else 0.0
         if abs(before) > 5 and (interval * before > 0 or abs(interval) > 4):
             total += 1.2
         return total + (0.2 if interval == 0 else 0.0)

@@ -128,21 +128,21 @@ def likeness(vectors: NDArray[np.float64], sections: list[Section], lag: int) ->
 
 
 def literal(song: Song, names: tuple[str, ...]) -> float:
-    """Share of a part's bars that have exactly the rhythm of the bar before or of the one before that."""
+    """Share of a part's bars that are exactly as the bar one, two or four before: rhythm, and pitches of drums and bass."""
     steps = int(4 * song.bar_beats)
     same = total = 0
     for part in song.parts:
         if part.name not in names:
             continue
-        drums = part.group == "drums"
+        pitched = part.group in ("drums", "bass")
         rhythm: dict[int, set[tuple[int, int]]] = {}
         for note in part.notes:
             bar, step = divmod(step_of(note), steps)
-            rhythm.setdefault(bar, set()).add((step, note.pitch if drums else 0))
+            rhythm.setdefault(bar, set()).add((step, note.pitch if pitched else 0))
         for bar in sorted(rhythm):
-            if bar - 2 in rhythm:
+            if bar - 4 in rhythm:
                 total += 1
-                same += rhythm[bar] in (rhythm[bar - 2], rhythm.get(bar - 1))
+                same += rhythm[bar] in (rhythm.get(bar - 1), rhythm.get(bar - 2), rhythm[bar - 4])
     return same / total if total else float("nan")
 
 
@@ -281,10 +281,10 @@ def drops(song: Song) -> list[Drop]:
         if after.level_db < -1.5 or after.level_db - before.level_db < 2.5:
             continue
         earlier = [b for b in sounding if b < at - 1e-6]
-        early, late = (_count(strokes, before.first_bar + i, steps) for i in (0, max(0, before.bars - 2)))
-        found.append(Drop(at - earlier[-1] if earlier else 0.0, late >= 1.5 * early + 2))
+        counts = [_count(strokes, bar, steps) for bar in range(before.first_bar, after.first_bar)]
+        found.append(Drop(at - earlier[-1] if earlier else 0.0, max(counts) >= 1.4 * counts[0] + 2))
     return found
 
 
 def _count(strokes: list[int], bar: int, steps: int) -> int:
-    return sum(bar * steps <= s < (bar + 2) * steps for s in strokes)
+    return sum(bar * steps <= s < (bar + 1) * steps for s in strokes)

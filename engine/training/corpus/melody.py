@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["compose_counter", "compose_melody"]
 
 _LITERAL = {"loop": 0.6, "song": 0.35, "through": 0.2, "jazz": 0.05}
-_CHORD_TONE = {"jazz": 0.55, "bossa": 0.6, "funk": 0.6, "soul": 0.62, "lofi": 0.65, "boombap": 0.62, "prog": 0.65,
-               "downtempo": 0.68, "ambient": 0.85, "techno": 0.85, "piano": 0.82, "folk": 0.78, "cinematic": 0.72}  # fmt: skip
+_CHORD_TONE = {"jazz": 0.35, "bossa": 0.35, "funk": 0.4, "soul": 0.48, "lofi": 0.5, "boombap": 0.48, "prog": 0.65,
+               "downtempo": 0.58, "house": 0.55, "afro": 0.6, "rock": 0.62, "ambient": 0.85, "techno": 0.85, "piano": 0.82, "folk": 0.78, "cinematic": 0.72}  # fmt: skip
 _CHROMATIC = {"jazz": 0.3, "bossa": 0.12, "soul": 0.1, "lofi": 0.06, "funk": 0.1, "boombap": 0.08}
 _GRACE = {"balkan": 0.2, "folk": 0.06, "lofi": 0.08, "soul": 0.08, "piano": 0.04}
 _SOFT = frozenset({"ambient", "piano", "lofi", "folk", "bossa", "downtempo"})

@@ -69,7 +69,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "mysterious": ("enigmatic", "strange"), "uplifting": ("euphoric", "hopeful"), "moody": ("brooding", "sombre"),
     "slow": ("slow-paced", "low tempo"), "very slow": ("really slow", "crawling"), "fast": ("quick", "fast-paced"),
     "very fast": ("breakneck", "super fast"), "mid-tempo": ("medium tempo", "walking pace"), "upbeat": ("bouncy", "peppy"),
-    "drums": ("a drum kit", "beats", "drum groove"), "piano": ("keys", "piano chords"), "electric piano": ("Rhodes", "e-piano"),
+    "drums": ("beats", "drum groove"), "piano": ("keys", "piano chords"), "electric piano": ("Rhodes", "e-piano"),
     "strings": ("string section", "violins"), "synth bass": ("bass synth",), "bass guitar": ("electric bass", "bass"),
     "upright bass": ("double bass", "acoustic bass"), "synth lead": ("lead synth", "synth melody"), "trumpet": ("trumpet line",),
     "acoustic guitar": ("steel guitar strumming", "acoustic guitars"), "nylon guitar": ("Spanish guitar", "classical guitar"),
