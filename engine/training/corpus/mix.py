@@ -1,7 +1,8 @@
 """A song's stems become a stereo mix and two sub-mixes; alone here may pedalboard be imported.
 
-Per part: gain, low-pass, drive, chorus, ducking keyed by the kick's written times, pan, sends.
-Per side (a random partition of the song's groups into A and B): reverb, delay, mono lows. All
+Per part: gain, drive, equaliser, chorus, low-pass, ducking keyed by the kick's written times, pan,
+sends. The drums have a bus: compression, a crushed copy, saturation. Per side (a random partition of
+the song's groups into A and B): reverb that pumps with the kick, delay, mono lows. All
 that is linear runs on the sides; the bus's gains (compressor, loudness, limiter) are curves
 computed from A + B and applied to A, B and the mix alike.
 """
@@ -22,6 +23,7 @@ from pedalboard import (
     HighShelfFilter,
     LowpassFilter,
     LowShelfFilter,
+    PeakFilter,
     Plugin,
     Reverb,
 )
@@ -44,6 +46,7 @@ from engine.types import PART_NAMES
 CEILING_DB = -1.0
 LOUDNESS_RANGE_LUFS = (-20.0, -8.0)
 POWER_HOP = 512
+_WIDEST_DB = {"pad": -3.0, "arp": -4.0, "comp2": -4.0}
 _KICK_KEYS = frozenset({35, 36})
 _SIDE_HIGHPASS = butter(2, 150.0, "highpass", fs=RATE_HZ, output="sos").astype(np.float32)
 _SEND_HIGHPASS = butter(1, 250.0, "highpass", fs=RATE_HZ, output="sos").astype(np.float32)
@@ -103,7 +106,7 @@ def render_song(synth: Player, song: Song) -> Mixed:
             side = sides["a" if group in groups_a else "b"]
             dry = _mix_group(synth, song, parts, side, duck, rng)
             powers[:, index] = block_power(dry, POWER_HOP)
-    a, b = (_with_effects(side, song, np.random.default_rng(song.seed)) for side in sides.values())
+    a, b = (_with_effects(side, song, duck, np.random.default_rng(song.seed)) for side in sides.values())
     return _bus(song, a, b, groups_a, groups_b, powers, rng)
 
 
@@ -126,7 +129,7 @@ def _mix_group(synth: Player, song: Song, parts: list[Part], side: _Side, duck: 
         if part.delay_send_db is not None and part.delay_send_db > -60.0:
             side.delay += stem * np.float32(from_db(part.delay_send_db))
     if parts[0].group == "drums":
-        total = _glued(total)
+        total = _glued(total, max(part.drive_db for part in parts), rng)
     side.dry += total
     return total
 
@@ -151,10 +154,10 @@ def _process(stem: Stem, part: Part, duck: Stem, rng: np.random.Generator) -> St
     if part.group == "drums" and gain_db < -5.0:  # soft drums must stay audible
         gain_db = -5.0 + 0.3 * (gain_db + 5.0)
     pan = float(np.clip(part.pan + rng.normal(0.0, 0.03), -1.0, 1.0))
-    stem = _narrowed(stem * np.float32(from_db(gain_db)))
+    stem = _narrowed(stem * np.float32(from_db(gain_db)), _WIDEST_DB.get(part.name, -6.0))
     if part.drive_db > 0.0:
         stem = _driven(stem, part.drive_db)
-    effects: list[Plugin] = []
+    effects = part_tone(part, rng)
     if part.chorus > 0.0:
         stem = _chorused(stem, min(0.5, part.chorus))
     if part.lowpass_hz is not None:
@@ -168,8 +171,17 @@ def _process(stem: Stem, part: Part, duck: Stem, rng: np.random.Generator) -> St
     return _panned(stem, pan)
 
 
-def _narrowed(stem: Stem, widest_db: float = -6.0) -> Stem:
-    """Keep the side of an instrument at least 6 dB under its middle (some pianos have none)."""
+def part_tone(part: Part, rng: np.random.Generator) -> list[Plugin]:
+    """A part's equaliser: the lows cleared for kick and bass, a shelf of +-2.5 dB for its character."""
+    cut_hz, tilt_db = float(np.exp(rng.uniform(np.log(90.0), np.log(240.0)))), float(rng.uniform(-2.5, 2.5))
+    if part.group in ("drums", "bass") or not part.notes:
+        return []
+    lowest_hz = 440.0 * 2.0 ** ((min(note.pitch for note in part.notes) - 69) / 12.0)
+    return [HighpassFilter(min(cut_hz, 0.8 * lowest_hz)), HighShelfFilter(2500.0, tilt_db)]
+
+
+def _narrowed(stem: Stem, widest_db: float) -> Stem:
+    """Keep the side of an instrument some dB under its middle (some pianos have no middle)."""
     middle, side = 0.5 * (stem[0] + stem[1]), 0.5 * (stem[0] - stem[1])
     ratio = float(np.sqrt((side @ side + 1e-12) / (middle @ middle + 1e-9)))
     if ratio <= from_db(widest_db):
@@ -200,10 +212,22 @@ def _panned(stem: Stem, pan: float) -> Stem:
     return np.asarray(stem * gains, np.float32)
 
 
-def _glued(drums: Stem) -> Stem:
-    """The drum bus: light compression that keeps the attacks."""
+def _glued(drums: Stem, drive_db: float, rng: np.random.Generator) -> Stem:
+    """The drum bus: compression that keeps the attacks, a crushed copy below it, a little saturation.
+
+    It costs 1 dB of power, however it is set.
+    """
     level_db = 10.0 * np.log10(float(np.percentile(block_power(drums, 256), 95.0)) + 1e-12)
-    return Compressor(level_db - 4.0, 2.0, attack_ms=12.0, release_ms=120.0)(drums, RATE_HZ)
+    depth, ratio, attack_ms = rng.uniform(2.0, 7.0), rng.uniform(1.6, 4.0), rng.uniform(6.0, 25.0)
+    below_db, knee_db = rng.uniform(-24.0, -9.0), rng.uniform(0.0, 3.0) + 0.5 * drive_db
+    glued = Compressor(level_db - float(depth), float(ratio), float(attack_ms), float(rng.uniform(60.0, 200.0)))
+    out: Stem = glued(drums, RATE_HZ)
+    if below_db > -18.0:
+        crushed = Compressor(level_db - 20.0, 10.0, attack_ms=1.0, release_ms=80.0)(drums, RATE_HZ)
+        out = out + crushed * np.float32(from_db(float(below_db) + 12.0))
+    out = _driven(out, float(knee_db)) if knee_db > 1.0 else out
+    before, after = float(np.vdot(drums, drums)), float(np.vdot(out, out))
+    return out * np.float32(from_db(-1.0) * (before / after) ** 0.5 if after > 0.0 else 1.0)
 
 
 def _kick_envelope(song: Song, frames: int) -> Stem:
@@ -231,36 +255,40 @@ def _raise_at(envelope: Stem, shape: Stem, start: int) -> None:
 # --- sides --------------------------------------------------------------------------------
 
 
-def _with_effects(side: _Side, song: Song, rng: np.random.Generator) -> Stem:
+def _with_effects(side: _Side, song: Song, duck: Stem, rng: np.random.Generator) -> Stem:
     """Dry, delay and reverb of a side [2, frames], side signal high-passed at 150 Hz.
 
     Linear in the side, and the random settings are the same for both sides of a song.
     """
     settings = song.mix
     predelay, rt60_s = rng.uniform(0.010, 0.040), settings.rt60_s * rng.uniform(0.8, 1.25)
+    feedback, crossed, share = float(rng.uniform(0.25, 0.45)), rng.random() < 0.6, float(rng.uniform(0.3, 0.9))
+    pumped_db = share * max((part.duck_db for part in song.parts), default=0.0)
     reverb_in = side.reverb
     if side.delay.any():
-        echo = _echo(side.delay, song, float(rng.uniform(0.25, 0.45)))
+        echo = _echo(side.delay, song, feedback, crossed)
         side.dry += echo
         reverb_in = reverb_in + np.float32(0.3) * echo
     if reverb_in.any():
-        side.dry += _reverb(reverb_in, settings, float(predelay), float(rt60_s))
+        room = _reverb(reverb_in, settings, float(predelay), float(rt60_s))
+        if pumped_db > 0.5:
+            room *= np.float32(1.0) - np.float32(1.0 - from_db(-pumped_db)) * duck
+        side.dry += room
     middle, wide = side.dry.mean(axis=0), 0.5 * (side.dry[0] - side.dry[1])
     wide = np.asarray(sosfilt(_SIDE_HIGHPASS, wide), np.float32)
     return np.stack([middle + wide, middle - wide])
 
 
-def _echo(send: Stem, song: Song, feedback: float) -> Stem:
-    """Tempo delay, low-passed, the right side a third of a beat fraction later for width."""
-    seconds = float(song.mix.delay_beats * 60 / float(song.tempo))
-    board = Pedalboard(
-        [
-            Delay(min(seconds, 1.9), feedback, 1.0),
-            LowpassFilter(4500.0),
-            HighpassFilter(250.0),
-        ]
-    )
-    return board(send, RATE_HZ)
+def _echo(send: Stem, song: Song, feedback: float, crossed: bool) -> Stem:
+    """Tempo delay, low-passed. Crossed: mono in, left first, right half a delay time later (ping-pong)."""
+    seconds = min(1.9, float(song.mix.delay_beats * 60 / float(song.tempo)))
+    board = Pedalboard([Delay(seconds, feedback, 1.0), LowpassFilter(4500.0), HighpassFilter(250.0)])
+    if not crossed:
+        return board(send, RATE_HZ)
+    middle = board(send.mean(axis=0, keepdims=True), RATE_HZ)[0]
+    shift = min(send.shape[1], round(0.5 * seconds * RATE_HZ))
+    later = np.concatenate([np.zeros(shift, np.float32), middle[: len(middle) - shift]])
+    return np.stack([middle, later * np.float32(0.8)])
 
 
 def _reverb(send: Stem, settings: MixSettings, predelay_s: float, rt60_s: float) -> Stem:
@@ -280,10 +308,11 @@ def _reverb(send: Stem, settings: MixSettings, predelay_s: float, rt60_s: float)
 
 
 def _colour(song: Song, rng: np.random.Generator) -> Pedalboard:
-    """The bus's tone: two gentle shelves and, where the style wants it, a low-pass."""
+    """The bus's tone: two gentle shelves, a bell and, where the style wants it, a low-pass."""
     effects: list[Plugin] = [
         LowShelfFilter(110.0, float(rng.normal(0.0, 1.0))),
         HighShelfFilter(6000.0, float(rng.normal(1.0, 1.5))),
+        PeakFilter(float(np.exp(rng.uniform(np.log(250.0), np.log(5000.0)))), float(rng.normal(0.0, 1.0)), 0.7),
     ]
     if song.mix.bus_lowpass_hz is not None:
         effects += [LowpassFilter(song.mix.bus_lowpass_hz)]

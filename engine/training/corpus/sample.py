@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ def render_job(job: SongJob) -> float:
     whole = compose(job.seed, job.style)
     song = excerpt(whole, *choose_excerpt(whole, rng))
     sources = choose(song, job.split)
+    heard = [*song.tags["instruments"], *sources.words()]
+    song = replace(song, tags={**song.tags, "instruments": list(dict.fromkeys(heard))})
     captions = [caption(song.tags, rng) for _ in range(CAPTIONS)]
     mixed = render_song(Rack(song, sources), song)
     store(job.path, song, mixed, captions, sources)

@@ -89,11 +89,24 @@ def statistics(found: list[Entry]) -> dict[str, Any]:
         "keys": dict(Counter(KEY_NAMES[entry.about["key_root"] % 12] for entry in found)),
         "modes": dict(Counter(entry.about["mode"] for entry in found)),
         "soundfonts": dict(Counter(entry.about["soundfont"] for entry in found)),
+        "synths": dict(Counter(_kind(name) for entry in found for name in _synths(entry).values())),
+        "songs_with_synths": sum(bool(_synths(entry)) for entry in found),
+        "held_out_songs": sum(bool(entry.about.get("held_out")) for entry in found),
         "excerpt_seconds": spread(seconds),
         "silent_songs": [f.path.name for f, m in zip(found, measured, strict=True) if m["silent"] > 0.2],
         "clipped_songs": [f.path.name for f, m in zip(found, measured, strict=True) if m["clipped"] > 1e-3],
         "styles": {name: _style_figures(found, measured, rows) for name, rows in sorted(by_style.items())},
     }
+
+
+def _synths(entry: Entry) -> dict[str, str]:
+    """Patches by part; songs of older corpora name none."""
+    return dict(entry.about.get("synths", {}))
+
+
+def _kind(patch: str) -> str:
+    """`own/saw-pad-3` -> `own/saw-pad`."""
+    return patch.rpartition("-")[0]
 
 
 def _style_figures(found: list[Entry], measured: list[dict[str, Any]], rows: list[int]) -> dict[str, Any]:
@@ -144,9 +157,15 @@ def _draw(axis: Any, style: str, entry: Entry) -> None:
     about = entry.about
     meter = "{}/{}".format(*about["meter"])
     title = f"{style} {_number(about['tempo']):.1f} bpm {meter} {KEY_NAMES[about['key_root'] % 12]} {about['mode']}"
-    axis.set_title(f"{title} {about['loudness_lufs']:.1f} LUFS {about['soundfont']}", fontsize=9)
+    axis.set_title(f"{title} {about['loudness_lufs']:.1f} LUFS {_players(entry)}", fontsize=9)
     axis.set_xticks([])
     axis.set_yticks([])
+
+
+def _players(entry: Entry) -> str:
+    """The SoundFont and the synths of a song, for its title."""
+    held_out = " HELD OUT" if entry.about.get("held_out") else ""
+    return " ".join([entry.about["soundfont"], *_synths(entry).values()]) + held_out
 
 
 @click.command()

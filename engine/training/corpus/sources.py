@@ -35,6 +35,10 @@ _BASSES = {
 _ANY_BASS = ("saw bass", "square bass", "fm bass")
 _VOICES = frozenset({82, 83, 84, 85, 91})  # what captions call a choir, a charang, a voice stays sampled
 _STRINGS, _BRASS, _BELLS = frozenset({50, 51}), frozenset({62, 63}), frozenset({10, 14, 98})
+_WORDS = {
+    "acid": "acid bass", "sub": "sub bass", "808": "808 bass", "reese": "reese bass", "fm bass": "FM bass",
+    "supersaw": "supersaw", "stab": "synth stabs", "pluck": "synth plucks", "fm bell": "FM bells", "glass pad": "glassy pad",
+}  # fmt: skip
 _SWEEP_OCTAVES = {"bass": 1.2, "lead": 1.0, "counter": 1.2, "pad": 2.2, "comp1": 2.2, "comp2": 2.2, "arp": 2.6}
 _SWEPT_SAMPLES = frozenset({"comp1", "comp2", "pad", "arp"})
 
@@ -51,6 +55,10 @@ class Sources:
     patches: dict[str, Patch]
     held_out: bool
     sweeps: frozenset[str] = field(default_factory=frozenset)
+
+    def words(self) -> list[str]:
+        """What a listener would call the patches that have a name of their own, for captions."""
+        return [word for sound in self.patches.values() if (word := _WORDS.get(sound.kind)) is not None]
 
     def describe(self) -> dict[str, object]:
         """For the song's metadata: soundfont, soundfonts and synths by part, held_out, sweeps."""

@@ -23,7 +23,8 @@ _MONO = frozenset({"bass", "lead", "counter"})
 def render_patch(patch: Patch, part: Part, tempo: float, frames: int, sweep: Curve) -> Stem:
     """Stereo stem [2, frames] at 48 kHz of a part, calibrated like the sampled instruments.
 
-    sweep: octaves of cutoff, one per 64 frames. A key struck again ends the note before it.
+    sweep: octaves of cutoff, one per 64 frames; it never closes below the part's usual fundamental.
+    A key struck again ends the note before it.
     """
     out = np.zeros((2, frames), np.float32)
     if not part.notes:
@@ -36,8 +37,15 @@ def render_patch(patch: Patch, part: Part, tempo: float, frames: int, sweep: Cur
     keys = np.array([float(n.pitch) for n in notes])
     before = np.concatenate([keys[:1], keys[:-1]]) if part.name in _MONO else keys
     velocities = np.array([n.velocity / 100.0 for n in notes])
-    play(patch.voice, starts, holds, keys, before, velocities, sweep, 60.0 / tempo * RATE_HZ, out)
+    shut = np.maximum(sweep, np.float32(min(0.0, _lowest_octaves(patch, middle))))
+    play(patch.voice, starts, holds, keys, before, velocities, shut, 60.0 / tempo * RATE_HZ, out)
     return out * np.float32(measured.gain)
+
+
+def _lowest_octaves(patch: Patch, key: int) -> float:
+    """How far a sweep may close until the cutoff is at the fundamental of a key."""
+    fundamental_hz = 440.0 * 2.0 ** ((key - 69) / 12.0)
+    return float(np.log2(fundamental_hz / patch.voice.cutoff_hz)) - patch.voice.track * (key - 60) / 12.0
 
 
 def _holds(notes: list[NoteEvent], starts: NDArray[np.int64], tempo: float) -> NDArray[np.int64]:
