@@ -24,7 +24,18 @@ from engine.render.load import load_renderer
 from engine.training import data
 from engine.training.metrics import plots
 from engine.training.metrics.bench import Bench, Song
-from engine.training.metrics.sections import beat, belonging, control, frechet, sanity
+from engine.training.metrics.sections import (
+    bass,
+    beat,
+    belonging,
+    control,
+    frechet,
+    keys,
+    sanity,
+    seams,
+    texture,
+    timing,
+)
 from engine.training.metrics.sections import codec as coding
 from engine.training.metrics.table import Table
 
@@ -42,7 +53,12 @@ class Section(NamedTuple):
 SECTIONS = {
     "codec": Section(coding.measure, coding.table),
     "beat": Section(beat.measure, beat.table),
+    "timing": Section(timing.measure, timing.table),
     "control": Section(control.measure, control.table),
+    "keys": Section(keys.measure, keys.table),
+    "bass": Section(bass.measure, bass.table),
+    "texture": Section(texture.measure, texture.table),
+    "seams": Section(seams.measure, seams.table),
     "belonging": Section(belonging.measure, belonging.table),
     "sanity": Section(sanity.measure, sanity.table),
     "frechet": Section(frechet.measure, frechet.table),

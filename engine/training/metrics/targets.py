@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.controls import intensity_envelope, parse_chords
+from engine.controls.harmony import MODES
+from engine.models import conditions as K
 from engine.timing import Meter
 from engine.training.metrics.bench import FRAME_SAMPLES, Song
 from engine.training.metrics.control import TimedNote
@@ -115,14 +117,23 @@ def chord_names() -> dict[frozenset[int], str]:
     return names
 
 
-def chords_of(song: Song, first_bar: int, bars: int) -> str:
-    """The chords of a stretch of a song as a request would name them, on half quarters; empty if none has a name."""
+def key_name(root: int, mode: str) -> str:
+    """A key as a request names it, as in "F# dorian"; modes it has no name for count as minor, as in training."""
+    known = K.MODE_ALIASES.get(mode, mode)
+    return f"{ROOTS[root]} {known if known in MODES else 'minor'}"
+
+
+def chords_of(song: Song, first_bar: int, bars: int, shift: int = 0) -> str:
+    """The chords of a stretch of a song as a request would name them, on half quarters, `shift` semitones up.
+
+    Empty if none has a name.
+    """
     step = 0.5
     chroma = song.array("chroma")
     count = round(bars * float(song.tempo_map.meters[0][1].bar_quarters) / step)
     origin = first_bar * float(song.tempo_map.meters[0][1].bar_quarters)
     centres = (origin + (np.arange(count) + 0.5) * step) * 60 / float(song.tempo) / FRAME_SECONDS
-    rows = chroma[np.minimum(np.round(centres).astype(int), len(chroma) - 1)]
+    rows = np.roll(chroma[np.minimum(np.round(centres).astype(int), len(chroma) - 1)], shift, axis=1)
     names = [chord_names().get(frozenset(np.flatnonzero(row).tolist()), "N.C.") for row in rows]
     if all(name == "N.C." for name in names):
         return ""

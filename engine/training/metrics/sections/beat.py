@@ -84,6 +84,17 @@ def halfway(rows: dict[str, Any], seed: int = 0) -> dict[str, Any]:
     return {"share": round(float(share), 3), "interval": [round(float(low), 3), round(float(high), 3)]}
 
 
+def share_of(found: list[float], ceiling: list[float]) -> dict[str, Any]:
+    """Mean F over the ceiling's mean F, with a bootstrap interval (clips of both drawn apart)."""
+    rng = np.random.default_rng(0)
+    a, b = np.array(found), np.array(ceiling)
+    draws = a[rng.integers(len(a), size=(2000, len(a)))].mean(1)
+    base = b[rng.integers(len(b), size=(2000, len(b)))].mean(1)
+    low, high = np.quantile(draws / np.maximum(base, 1e-6), (0.025, 0.975))
+    share = float(a.mean() / max(b.mean(), 1e-6))
+    return {"mean": round(share, 3), "interval": [round(float(low), 3), round(float(high), 3)], "n": len(a)}
+
+
 def measure(bench: Bench) -> dict[str, Any]:
     """Render, track and compare; rows model, floor, chance, held-out, held-out coded."""
     asked = requests(bench.scaled(CLIPS))
@@ -105,6 +116,7 @@ def measure(bench: Bench) -> dict[str, Any]:
     if clips:
         results["halfway"] = halfway(rows)
         results["reached"] = results["halfway"]["share"] >= 0.5
+        results["of_held_out"] = share_of(rows["model"]["clips"], rows["held-out"]["clips"])
     return results
 
 
@@ -131,5 +143,7 @@ def table(results: dict[str, Any]) -> Table:
         half = results["halfway"]
         low, high = half["interval"]
         remarks.insert(0, f"From floor to ceiling: {half['share']:.2f} [{low:.2f}, {high:.2f}]; target 0.50.")
+    if "of_held_out" in results:
+        remarks.insert(0, f"Share of held-out clips' own Beat-F: {shown(results['of_held_out'], 2)}; target 0.85.")
     header = ["", "Beat-F", "Beat-F, half or double allowed", "tempo within 2 %: as is / half / double / any", "n"]
     return Table("Beats on the grid", header, rows, remarks)

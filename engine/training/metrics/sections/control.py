@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.controls import intensity_envelope
 from engine.timing import Meter, TempoMap
-from engine.training.metrics import targets
+from engine.training.metrics import listening, probe, targets
 from engine.training.metrics.bench import FIRST_SEED, Bench
 from engine.training.metrics.control import Array, chroma_at, frame_targets, intensity_mse, melody_score
 from engine.training.metrics.prompts import spread
@@ -122,6 +122,8 @@ def measure_melody(bench: Bench) -> dict[str, Any]:
     frames = [frame_targets(lead.notes, lead.seconds) for lead, _ in asked]
     accuracy: dict[str, list[float]] = {"model": [], "uncontrolled": [], "chance": [], "held-out": []}
     false: dict[str, list[float]] = {"model": [], "uncontrolled": [], "held-out": []}
+    learnt = listening.melody_probe(bench)
+    probed: dict[str, list[float]] = {name: [] for name in (*accuracy, "held-out coded")}
     for index, (lead, request) in enumerate(bench.track(asked, "control: melody")):
         song = lead.song
         clips = {
@@ -134,10 +136,16 @@ def measure_melody(bench: Bench) -> dict[str, Any]:
             chroma = chroma_at(audio, times)
             found = melody_score(chroma, pitch, rest)
             accuracy[name].append(found.accuracy)
+            classes = probe.heard(learnt.probe, audio, times)
+            probed[name].append(learnt.accuracy(song, classes, pitch))
             false[name].append(found.false_in_rests)
             if name == "model":
                 other = np.resize(frames[(index + 1) % len(frames)][1], pitch.shape)
                 accuracy["chance"].append(melody_score(chroma, other, rest).accuracy)
+                probed["chance"].append(learnt.accuracy(song, classes, other))
+            if name == "held-out":
+                coded = probe.heard(learnt.probe, bench.reconstructed(audio), times)
+                probed["held-out coded"].append(learnt.accuracy(song, coded, pitch))
     given = [request.chords is not None for _, request in asked]
     split = {
         "with another song's chords": [a for a, on in zip(accuracy["model"], given, strict=True) if on],
@@ -146,6 +154,8 @@ def measure_melody(bench: Bench) -> dict[str, Any]:
     return {
         "accuracy": {name: summary(values) for name, values in accuracy.items()},
         "false_in_rests": {name: summary(values) for name, values in false.items()},
+        "probe": {name: summary(values) for name, values in probed.items()},
+        "probe_trained_on": learnt.trained_on,
         "model_split": {name: summary(values) for name, values in split.items()},
     }
 
@@ -158,7 +168,8 @@ def table(results: dict[str, Any]) -> Table:
     level, tune = results["intensity"], results["melody"]
     rows = []
     for name in ("model", "with gain ride", "uncontrolled", "chance", "held-out", "held-out coded"):
-        cells = [level["mse_db2"].get(name), tune["accuracy"].get(name), tune["false_in_rests"].get(name)]
+        cells = [level["mse_db2"].get(name), tune["accuracy"].get(name), tune["probe"].get(name)]
+        cells.append(tune["false_in_rests"].get(name))
         rows.append([name, *(shown(cell) if cell else "-" for cell in cells)])
     kinds = ", ".join(f"{kind} {entry['mean']:.2f}" for kind, entry in level["model_by_kind"].items())
     parts = ", ".join(f"{name} {shown(entry)}" for name, entry in tune["model_split"].items())
@@ -167,8 +178,9 @@ def table(results: dict[str, Any]) -> Table:
         f"Mean offset {shown(level['model_offset_db'], 2)} dB, not removed.",
         f"Melody: {parts}. Prompts come from songs of another style than the lead.",
         "Model: the trained condition alone, before the gain ride that a user gets on top of it.",
+        f"The probe: a small network trained on {tune['probe_trained_on']}; held-out clips are its ceiling.",
         "False notes: share of rest frames whose strongest pitch class stands out more than in the median note frame.",
         "Chance: the same renders against another target. Uncontrolled: same seed, that control left out.",
     ]
-    header = ["", "intensity MSE, dB^2", "melody accuracy", "false notes in rests"]
+    header = ["", "intensity MSE, dB^2", "melody accuracy by chroma", "by the probe", "false notes in rests"]
     return Table("Controls", header, rows, remarks)
