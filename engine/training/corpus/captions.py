@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,7 @@ _METER_WORDS = {
     (4, 4): ("4/4",), (3, 4): ("3/4", "waltz time"), (6, 8): ("6/8", "lilting 6/8"), (7, 8): ("7/8", "odd 7/8 meter"), (5, 4): ("5/4", "odd 5/4 meter"),
     (9, 8): ("9/8", "odd 9/8 meter"), (12, 8): ("12/8", "slow 12/8 shuffle"),
 }  # fmt: skip
+_METER_IN = re.compile(r"\b\d+/\d+\b")
 _GROUP_ORDER = {"lead": 0, "chords": 1, "bass": 2, "drums": 3, "other": 4}
 
 
@@ -51,7 +53,7 @@ def make_tags(
     key = style_key(style.name)
     genres = [style.name, *(str(g) for g in rng.permutation(GENRES[key]) if g != style.name)]
     moods = [str(m) for m in rng.permutation(_unique(style.moods, MOODS[key]))]
-    sounds = [str(s) for s in rng.permutation(_heard(_unique(style.descriptors, SOUNDS[key]), parts))]
+    sounds = [str(s) for s in rng.permutation(_heard(_unique(style.descriptors, SOUNDS[key]), parts, meter))]
     tempo_words = next(words for limit, words in _TEMPO_WORDS if tempo < limit)
     return {
         "genre": genres[:4],
@@ -69,8 +71,8 @@ def _unique(*groups: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(word for group in groups for word in group))
 
 
-def _heard(sounds: list[str], parts: list[Part]) -> list[str]:
-    """The sounds whose instruments really play; 'no drums' and 'beatless' only where nothing drums."""
+def _heard(sounds: list[str], parts: list[Part], meter: tuple[int, int]) -> list[str]:
+    """The sounds whose instruments really play; 'no drums' only where nothing drums, '7/8' and 'waltz' only in them."""
     playing = [p for p in parts if p.notes]
     drums = any(p.group == "drums" for p in playing)
     words = " ".join(w for p in playing for w in INSTRUMENTS.get(p.program, ()) if p.group != "drums")
@@ -79,6 +81,10 @@ def _heard(sounds: list[str], parts: list[Part]) -> list[str]:
     def true(sound: str) -> bool:
         if sound in ("no drums", "beatless"):
             return not drums
+        if any(named != f"{meter[0]}/{meter[1]}" for named in _METER_IN.findall(sound)):
+            return False
+        if "waltz" in sound and meter not in ((3, 4), (6, 8)):
+            return False
         missing = any(word in sound and word not in words for word in NAMED)
         rhythm = any(word in sound for word in RHYTHMIC)
         return not missing and not (rhythm and not drums) and not ("taiko" in sound and "taiko" not in kits)
