@@ -75,6 +75,17 @@ ADDRESSES: tuple[Address, ...] = (
         16,
     ),
     Address(
+        "/attacca/style",
+        "to engine",
+        (),
+        "Sets audio files whose style is mixed into the prompts of later requests; without arguments, clears them.",
+        (
+            Arg("s", "path", 1, MAX_TEXT, "characters; an audio file the engine can read, heard for its first 20 s"),
+            Arg("f", "weight", 0, 100),
+        ),
+        8,
+    ),
+    Address(
         "/attacca/intensity",
         "to engine",
         (),

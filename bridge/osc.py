@@ -73,6 +73,7 @@ class OscServer:
             "/attacca/continue": self._continue,
             "/attacca/cancel": self._cancel,
             "/attacca/prompt": self._prompt,
+            "/attacca/style": self._style,
             "/attacca/intensity": self._intensity,
             "/attacca/melody": self._melody,
             "/attacca/ping": self._ping,
@@ -161,8 +162,7 @@ class OscServer:
 
     def _continue(self, sender: Peer, values: tuple[Any, ...]) -> None:
         request_id, path, bars, tempo, meter, seed = values
-        if not _is_loopback(sender[0]):
-            raise Refused("over OSC, files are read and named for senders on the engine's machine only")
+        _files_for(sender)
         self._order(
             sender,
             Request(
@@ -188,6 +188,10 @@ class OscServer:
 
     def _prompt(self, sender: Peer, values: tuple[Any, ...]) -> None:
         self._live().prompts = tuple(PromptPart(text=text, weight=weight) for text, weight in _groups(values, 2))
+
+    def _style(self, sender: Peer, values: tuple[Any, ...]) -> None:
+        _files_for(sender)
+        self._live().styles = tuple(PromptPart(audio=path, weight=weight) for path, weight in _groups(values, 2))
 
     def _intensity(self, sender: Peer, values: tuple[Any, ...]) -> None:
         points = tuple(CurvePoint(beat=beat, db=level) for beat, level in _groups(values, 2))
@@ -300,6 +304,12 @@ def _tempo_text(tempo: float) -> str:
 
 def _seed(seed: int) -> int | None:
     return None if seed < 0 else seed
+
+
+def _files_for(sender: Peer) -> None:
+    """Raises Refused where the sender sits at another machine."""
+    if not _is_loopback(sender[0]):
+        raise Refused("over OSC, files are read and named for senders on the engine's machine only")
 
 
 def _is_loopback(host: str) -> bool:

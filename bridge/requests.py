@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from engine.errors import BadRequest
 from engine.types import PromptPart, Request
 
 Prompt = str | Mapping[str, float] | Sequence[PromptPart] | None
+_WEIGHTED = re.compile(r"(?s)(.+):(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*")
 Tempo = int | float | str | Fraction
 
 
@@ -32,6 +35,22 @@ def new_request(kind: str, prompt: Prompt, bars: int, tempo: Tempo | None, **fie
         return Request(kind=kind, bars=bars, tempo=text, **given)  # type: ignore[arg-type]
     except TypeError as error:
         raise BadRequest(f"{error} (fields: {', '.join(Request.__struct_fields__)})") from error
+
+
+def weighted(text: str) -> tuple[str, float]:
+    """A voice and its weight in a mix: "lo-fi:0.7" is ("lo-fi", 0.7); without a number at its end it weighs 1."""
+    match = _WEIGHTED.fullmatch(text)
+    return (match[1].strip(), float(match[2])) if match else (text, 1.0)
+
+
+def mixed(prompts: Sequence[str], styles: Sequence[str]) -> tuple[PromptPart, ...]:
+    """The prompts "TEXT:WEIGHT" and audio references "FILE:WEIGHT" of a command line as one mix.
+
+    A file whose very name ends in a colon and a number is taken whole.
+    """
+    texts = [PromptPart(text=text, weight=weight) for text, weight in map(weighted, prompts) if text.strip()]
+    files = [(style, 1.0) if Path(style).is_file() else weighted(style) for style in styles]
+    return (*texts, *(PromptPart(audio=str(Path(name).resolve()), weight=weight) for name, weight in files))
 
 
 def _prompts(prompt: Any) -> tuple[PromptPart, ...]:

@@ -1,6 +1,6 @@
 """What the sockets share: the resident, the live state for later requests, and who watches.
 
-Live state is what `/attacca/prompt`, `/attacca/intensity` and `/attacca/melody` set, and the
+Live state is what `/attacca/prompt`, `/attacca/style`, `/attacca/intensity` and `/attacca/melody` set, and the
 notes that a MIDI port has heard since the last request.
 
 *Threading*: `submit` and the setters run on the loop's thread. Listeners and watchers are
@@ -36,6 +36,7 @@ class Session:
     def __init__(self, resident: Resident, notes: NoteSource | None = None) -> None:
         self.resident = resident
         self.prompts: tuple[PromptPart, ...] = ()
+        self.styles: tuple[PromptPart, ...] = ()
         self.intensity: tuple[CurvePoint, ...] | None = None
         self.melody: tuple[Note, ...] | None = None
         self._notes = notes
@@ -74,10 +75,10 @@ class Session:
         return self.resident.submit(request, inline, everyone)
 
     def filled(self, request: Request) -> Request:
-        """The request with the live state where it says nothing itself."""
+        """The request with the live state where it says nothing itself; live styles mix with its own prompt, too."""
         return msgspec.structs.replace(
             request,
-            prompts=request.prompts or self.prompts,
+            prompts=(request.prompts or self.prompts) + self.styles,
             intensity=self.intensity if request.intensity is None else request.intensity,
             melody=self.melody if request.melody is None else request.melody,
         )

@@ -32,6 +32,7 @@ Steps = Annotated[int, msgspec.Meta(ge=1, le=8)]
 Guidance = Annotated[float, msgspec.Meta(ge=1.0, le=6.0)]
 Strength = Annotated[float, msgspec.Meta(ge=0.0, le=4.0)]
 Weight = Annotated[float, msgspec.Meta(ge=0.0, le=100.0)]
+FilePath = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
 Beat = Annotated[float, msgspec.Meta(ge=0.0, le=100_000.0)]
 Decibels = Annotated[float, msgspec.Meta(ge=-60.0, le=6.0)]
@@ -47,7 +48,10 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class PromptPart(Struct, frozen=True):
-    text: Text
+    """One voice in a mix of prompts: words, or the path of an audio file that the engine can read."""
+
+    text: Text = ""
+    audio: FilePath | None = None
     weight: Weight = 1.0
 
 
@@ -93,6 +97,7 @@ class Request(Struct, frozen=True):
     (a path the engine can read) or audio that travels beside the request (`inline`).
     tempo is quarters per minute as text: "120", "119.98", "7200/61" (kept as it is), or a map
     by bars "0:120,4:90". meter is "n/d". `under` says that the source sounds under the new bars.
+    prompts are mixed by their weights; `style` is short for one more of weight 1 with that audio file.
     """
 
     id: Id
@@ -112,7 +117,7 @@ class Request(Struct, frozen=True):
     key: Annotated[str, msgspec.Meta(max_length=32)] | None = None
     chords: Annotated[str, msgspec.Meta(max_length=4000)] | None = None
     parts: Annotated[tuple[Part, ...], msgspec.Meta(max_length=5)] | None = None
-    style: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+    style: FilePath | None = None
     strengths: Strengths = Strengths()
     source: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     inline: InlineAudio | None = None

@@ -210,21 +210,25 @@ def test_state_that_was_set_goes_into_later_requests(server: Server, client: Osc
 
     server.resident.renderer.render = spy  # type: ignore[method-assign]
     client.send("/attacca/prompt", "warm house", 1.0, "rain", 0.25)
+    client.send("/attacca/style", "/sounds/a.wav", 0.5)
     client.send("/attacca/intensity", 0.0, -30.0, 4.0, -12.0)
     client.send("/attacca/melody", 60, 0.0, 1.0, 100.0, 67, 1.5, 0.5, 80.0)
     generate(client, "filled", 1, prompt="")
     client.wait_for("/attacca/done")
     generate(client, "own", 1, prompt="mine")
     client.wait_for("/attacca/done")
-    for address in ("/attacca/prompt", "/attacca/intensity", "/attacca/melody"):
+    for address in ("/attacca/prompt", "/attacca/style", "/attacca/intensity", "/attacca/melody"):
         client.send(address)
     generate(client, "cleared", 1, prompt="")
     client.wait_for("/attacca/done")
     filled, own, cleared = seen
-    assert [(p.text, p.weight) for p in filled.prompts] == [("warm house", 1.0), ("rain", 0.25)]
+    style = ("", "/sounds/a.wav", 0.5)
+    told = [("warm house", None, 1.0), ("rain", None, 0.25), style]
+    assert [(p.text, p.audio, p.weight) for p in filled.prompts] == told
     assert [(p.beat, p.db) for p in filled.intensity] == [(0, -30), (4, -12)]
     assert [(n.pitch, n.beat, n.length, n.velocity) for n in filled.melody] == [(60, 0, 1, 100), (67, 1.5, 0.5, 80)]
-    assert [p.text for p in own.prompts] == ["mine"] and own.melody == filled.melody
+    assert [(p.text, p.audio, p.weight) for p in own.prompts] == [("mine", None, 1.0), style]
+    assert own.melody == filled.melody
     assert cleared.prompts == () and cleared.intensity is None and cleared.melody is None
 
 
@@ -341,6 +345,8 @@ def test_beyond_loopback_only_named_senders_without_paths(tmp_path: Path) -> Non
         assert sent == [] and osc.counts["strangers"] == 1
         osc._datagram(build("/attacca/continue", "c", "/etc/passwd", 1, 120.0, "", 1), far)
         assert sent[0][0].args[:2] == ("c", "refused") and sent[0][1] == far
+        osc._datagram(build("/attacca/style", "/etc/passwd", 1.0), far)
+        assert sent.pop()[0].args[:2] == ("", "refused")
         osc._datagram(build("/attacca/subscribe", 9), far)
         osc._reply(near, "/attacca/done", "a", "/private/a.wav", 1, 48_000, 0.1)
         assert {(target, message.args[1]) for message, target in sent[1:]} == {

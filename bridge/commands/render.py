@@ -11,11 +11,13 @@ import click
 
 from bridge import joining, wavefile
 from bridge.commands.common import Real, Whole, json_option, print_line, remark
+from bridge.requests import mixed
 from engine.errors import BadRequest
-from engine.types import MAX_BARS, MODEL_RATE_HZ, RATE_RANGE_HZ, PromptPart, Report, Request
+from engine.types import MAX_BARS, MODEL_RATE_HZ, RATE_RANGE_HZ, Report, Request
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 wav = click.Path(path_type=Path)
+PROMPT = "TEXT[:WEIGHT]"
 JSON_FIELDS = (
     "frames",
     "rate",
@@ -42,6 +44,12 @@ def music_options(function: AnyFunction) -> AnyFunction:
         click.option("--melody", type=wav, metavar="FILE.mid", help="A melody to play along."),
         click.option("--key", help='As in "Am" or "F# major".'),
         click.option("--chords", help='As in "Am F C G": one a bar.'),
+        click.option(
+            "--style",
+            multiple=True,
+            metavar="FILE[:WEIGHT]",
+            help="Sound like this file's first 20 s; mixes with --prompt and further --style.",
+        ),
         click.option("--parts", help="Which parts play: drums,bass,chords,lead,other."),
         click.option("--bundle", type=wav, metavar="DIR", help="Render here with this bundle, not by an engine."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
@@ -54,11 +62,13 @@ def music_options(function: AnyFunction) -> AnyFunction:
 
 
 @click.command()
-@click.option("--prompt", required=True, help="What it should sound like, in words.")
+@click.option("--prompt", multiple=True, metavar=PROMPT, help="What it should sound like, in words; may be repeated.")
 @click.option("--tempo", required=True, help='Quarters per minute, 20-400, or a map "bar:bpm,bar:bpm,...".')
 @music_options
 def generate(output: Path, bundle: Path | None, device: str, rate: int | None, as_json: bool, **options: Any) -> None:
-    """New bars from a prompt."""
+    """New bars from a prompt: words, the style of a file, or a mix of both."""
+    if not any(text.strip() for text in options["prompt"]) and not options["style"]:
+        raise BadRequest('Say what it should sound like: --prompt "warm deep house", --style FILE.wav, or both.')
     wavefile.check_target(output, "-o")
     request = make_request("generate", rate=rate or MODEL_RATE_HZ, **options)
     from bridge.commands.player import render
@@ -70,7 +80,7 @@ def generate(output: Path, bundle: Path | None, device: str, rate: int | None, a
 
 @click.command("continue")
 @click.argument("source", type=wav, metavar="IN")
-@click.option("--prompt", help="What it should sound like; without it, like IN.")
+@click.option("--prompt", multiple=True, metavar=PROMPT, help="What it should sound like; without it, like IN.")
 @click.option("--tempo", help='IN\'s quarters per minute, 20-400, or a map "bar:bpm,bar:bpm,...".')
 @click.option("--source-bars", type=Whole(1, MAX_BARS), help="Instead of --tempo: IN is this many bars.")
 @click.option("--at-bar", type=Whole(0, 100_000), help="Start at this bar of IN (from 0), not at its end.")
@@ -112,11 +122,12 @@ def make_request(kind: Any, original: wavefile.AudioFile | None = None, **option
     """The request that the options describe. Raises BadRequest, BadAudio or BadMidi."""
     from engine import controls
 
-    prompt, curve, melody, parts = (options.pop(name) for name in ("prompt", "intensity", "melody", "parts"))
+    names = ("prompt", "style", "intensity", "melody", "parts")
+    prompt, style, curve, melody, parts = (options.pop(name, ()) for name in names)
     request = Request(
         id=uuid.uuid4().hex,
         kind=kind,
-        prompts=(PromptPart(text=prompt),) if prompt else (),
+        prompts=mixed(prompt, style),
         melody=None if melody is None else controls.read_melody(melody),
         parts=None if parts is None else controls.parse_parts(parts),
         **options,

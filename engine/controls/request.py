@@ -43,8 +43,7 @@ def check(request: Request) -> None:
     meter = Meter.parse(request.meter)
     if request.source_bars is None:
         check_length(request_map(request), request.bars, request.at_bar or 0)
-    if request.prompts and not sum(p.weight for p in request.prompts) > 0:
-        raise BadRequest("At least one prompt needs a weight above 0; weights run from 0 to 100.")
+    _check_prompts(request)
     if request.key is not None:
         parse_key(request.key)
     if request.chords is not None:
@@ -52,6 +51,14 @@ def check(request: Request) -> None:
     if request.parts is not None:
         parse_parts(",".join(request.parts))
     check_targets(request, request.bars * meter.bar_quarters)
+
+
+def _check_prompts(request: Request) -> None:
+    for part in request.prompts:
+        if (part.audio is None) == (part.text == ""):
+            raise BadRequest("A prompt is either text or audio (a path): give exactly one of them.")
+    if request.prompts and request.style is None and not sum(p.weight for p in request.prompts) > 0:
+        raise BadRequest("At least one prompt needs a weight above 0; weights run from 0 to 100.")
 
 
 def check_targets(request: Request, quarters: Fraction) -> None:

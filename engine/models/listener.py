@@ -53,8 +53,8 @@ class Listener(nn.Module):
         return tuple(logits[:, a:b] for a, b in itertools.pairwise(edges))
 
     @torch.no_grad()
-    def hear(self, latents: Tensor) -> Heard:
-        """The answer for one stretch of latents [N, 64]."""
+    def hear(self, latents: Tensor, features: Tensor) -> Heard:
+        """The answer for one stretch of latents [N, 64]; their features are not looked at."""
         styles, tags, roots, modes, parts = (logits[0] for logits in self(latents[None]))
         prompt = torch.cat([styles.softmax(-1), tags.sigmoid()]).numpy()
         sounding = cast(tuple[Part, ...], tuple(n for n, on in zip(PART_NAMES, parts.tolist(), strict=True) if on > 0))

@@ -15,6 +15,7 @@ from engine.bundle import Bundle
 from engine.errors import BadBundle
 from engine.models.codec import Codec
 from engine.models.denoiser import Denoiser, DenoiserConfig
+from engine.models.joint import Joint
 from engine.models.listener import Listener
 from engine.models.prompt import PromptHead
 from engine.models.vocoder import Vocoder
@@ -22,13 +23,15 @@ from engine.models.vocoder import Vocoder
 
 @dataclass
 class Networks:
-    """The five networks of a bundle, in fp32, evaluating."""
+    """The five networks of a bundle, in fp32, evaluating. The first bundles listen to latents (`Listener`), later
+    ones to features (`Joint`), which place sound and text in one space as well.
+    """
 
     codec: Codec
     vocoder: Vocoder
     student: Denoiser
     prompt: PromptHead
-    listener: Listener
+    listener: Listener | Joint
 
 
 def config_of(
@@ -49,6 +52,7 @@ def config_of(
         "levels_db": levels_db,
         "makeup_db": makeup_db,
         "tags": list(tags),
+        "listens_to": "features" if isinstance(networks.listener, Joint) else "latents",
     }
 
 
@@ -76,7 +80,8 @@ def load_networks(bundle: Bundle) -> Networks:
         with torch.device("cpu"):
             denoiser = Denoiser(DenoiserConfig(**config["denoiser"]))
             head = PromptHead(len(config["styles"]), len(config["tags"]))
-            listener = Listener(len(config["styles"]), len(config["tags"]))
+            ears = Joint if config.get("listens_to", "latents") == "features" else Listener
+            listener = ears(len(config["styles"]), len(config["tags"]))
             networks = Networks(Codec(), Vocoder(), denoiser, head, listener)
     except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as broken:
         raise BadBundle(f"bundle {bundle.folder}: its config lacks {broken} or has a wrong value") from broken

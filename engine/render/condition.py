@@ -225,9 +225,9 @@ def gather(
     targets = targets_of(request, place, -ahead * PATCH, count, factor)
     targets.intensity_db = intensity_of(request, place, past, ahead, count, sense.usual_db)
     features, context = encode_past(networks.codec, past, ahead)
-    under = _under(place, networks.codec, check) if request.under else None
-    audible = context[:-UNSURE] if under is None else under
-    heard = networks.listener.hear(audible) if len(audible) >= HEARABLE else None
+    under, seen = _under(place, networks.codec, check) if request.under else (None, features)
+    audible = context[:-UNSURE] if under is None else under[: 4 * CONTEXT]
+    heard = networks.listener.hear(audible, seen[: len(audible) * PATCH]) if len(audible) >= HEARABLE else None
     _switch_off(request, targets)
     matrix = K.frame_features(targets, count)
     K.withhold_notes(matrix, ahead * PATCH, count)
@@ -259,14 +259,14 @@ def _switch_off(request: Request, targets: K.FrameTargets) -> None:
         targets.intensity_db = None
 
 
-def _under(place: Place, codec: Codec, check: Check) -> Tensor | None:
-    """Latents [place.latents, 64] of what sounds under the new bars: the source from its grid position on.
+def _under(place: Place, codec: Codec, check: Check) -> tuple[Tensor | None, Tensor]:
+    """Latents [place.latents, 64] of what sounds under the new bars, the source from its grid position on; features.
 
     Encoded in pieces, each with MARGIN latents to both sides, so that no call takes long.
     """
     if place.source is None:
-        return None
-    pieces, rate = [], place.source.rate
+        return None, torch.zeros(0, F.CHANNELS)
+    pieces, seen, rate = [], [], place.source.rate
     for first in range(0, place.latents, CONTEXT):
         check()
         count = min(CONTEXT, place.latents - first)
@@ -277,4 +277,5 @@ def _under(place: Place, codec: Codec, check: Check) -> Tensor | None:
         features = F.analyse_tensor(torch.from_numpy(view))[: (count + 2 * MARGIN) * PATCH]
         with torch.no_grad():
             pieces.append(codec.encode(features[None])[0, MARGIN : MARGIN + count])
-    return torch.cat(pieces)
+        seen.append(features[MARGIN * PATCH : (MARGIN + count) * PATCH])
+    return torch.cat(pieces), torch.cat(seen)

@@ -26,8 +26,10 @@ from engine.render.condition import UNSURE, Material, Place, PromptSense, gather
 from engine.render.decode import PRE_SAMPLES, Decoder
 from engine.render.fit import Fitter
 from engine.render.level import carried_gain_db
+from engine.render.reference import References
 from engine.render.sample import latents
-from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Rendered, Request
+from engine.render.source import Check, unchecked
+from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, PromptPart, Rendered, Request
 
 PIECE_FRAMES = 96
 WARM_START = 10
@@ -52,6 +54,7 @@ class ModelRenderer:
         self.makeup_db = float(bundle.config.get("makeup_db", 0.0))
         self.lag_samples = int(bundle.config.get("lag_samples", 0))
         self.ride = True
+        self.references = References(networks)
 
     def info(self) -> dict[str, Any]:
         return {
@@ -69,18 +72,28 @@ class ModelRenderer:
             warm = Request(id="warm-up", kind="generate", bars=bars, tempo="120", seed=0, prompts=())
             self.render(warm, None, lambda _: None, lambda _: None, lambda: False)
 
-    def prompt_sense(self, request: Request) -> PromptSense:
-        """The weighted mean of the prompts' vectors (None without a prompt) and the level that goes with it."""
+    def prompt_sense(self, request: Request, check: Check = unchecked) -> PromptSense:
+        """The weighted mean of the prompts' vectors (None without a prompt) and the level that goes with it.
+
+        Texts and audio references mix alike; audio that cannot be heard raises `BadAudio`.
+        """
         width = self.networks.student.config.prompt
         levels = np.array(self.source.config["levels_db"], np.float32)
-        parts = [part for part in request.prompts if part.text.strip() and part.weight > 0]
+        parts = prompt_parts(request)
         if not parts or request.strengths.prompt == 0:
             return PromptSense(width, None, float(levels.mean()))
-        with torch.no_grad():
-            vectors = self.networks.prompt(sentence_encoder().embed([part.text for part in parts]))
+        rows = [self._vector(part, check) for part in parts]
         weights = np.array([part.weight for part in parts], np.float32)
-        vector = np.asarray(weights @ vectors.numpy() / weights.sum(), np.float32)
+        vector = np.asarray(weights @ np.stack(rows) / weights.sum(), np.float32)
         return PromptSense(width, vector, float(vector[: len(levels)] @ levels))
+
+    def _vector(self, part: PromptPart, check: Check) -> NDArray[np.float32]:
+        """The prompt vector [styles + tags] of one voice of the mix."""
+        if part.audio is not None:
+            return self.references.vector(part.audio, check)
+        with torch.no_grad():
+            vector = self.networks.prompt(sentence_encoder().embed([part.text]))[0]
+        return np.asarray(vector.numpy(), np.float32)
 
     def render(
         self,
@@ -98,7 +111,7 @@ class ModelRenderer:
 
         place = place_of(request, inline, check)
         started = time.perf_counter()
-        material = gather(request, place, self.networks, self.prompt_sense(request), check)
+        material = gather(request, place, self.networks, self.prompt_sense(request, check), check)
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
         fitter = Fitter(place.rate, place.channels, place.lines, self._seam(place))
@@ -168,6 +181,13 @@ def _pieces(decoder: Decoder, last: bool, cancelled: Callable[[], bool]) -> Iter
         if cancelled():
             raise Cancelled("cancelled while it was decoded")
         yield decoder.speak(count)
+
+
+def prompt_parts(request: Request) -> list[PromptPart]:
+    """The voices that count in a request's mix of prompts, its `style` the last of them."""
+    style = () if request.style is None else (PromptPart(audio=request.style),)
+    voices = (*request.prompts, *style)
+    return [part for part in voices if part.weight > 0 and (part.audio is not None or part.text.strip())]
 
 
 def fresh_seed() -> int:

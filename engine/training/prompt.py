@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from engine.models.prompt import PromptHead, sentence_encoder
 from engine.training.data import Rng
+from engine.training.phrasings import CARRIERS, TAUGHT, UNSEEN
 
 TAG_KINDS = ("genre", "mood", "instruments", "era", "production", "tempo")
 MAX_TAGS = 96
 CAPTIONS_A_SONG = 12
 STEPS = 1500
+NOISE = 0.02
+ANCHOR = 5.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Vocabulary:
 
 
 def song_tags(facts: dict[str, Any]) -> list[str]:
-    return [tag for kind in TAG_KINDS for tag in facts["tags"].get(kind, [])]
+    return [tag for kind in TAG_KINDS for tag in facts.get("tags", {}).get(kind, [])]
 
 
 def build_vocabulary(songs: list[dict[str, Any]]) -> Vocabulary:
@@ -47,7 +50,7 @@ def captions_and_targets(
     songs: list[dict[str, Any]], vocabulary: Vocabulary, rng: Rng
 ) -> tuple[list[str], Tensor, Tensor]:
     """(texts, style index [n] , tag targets [n, tags] with -1 where a text says nothing)."""
-    from engine.training.corpus.captions import caption, style_phrases
+    from engine.training.corpus.captions import caption
 
     texts: list[str] = []
     styles: list[int] = []
@@ -60,12 +63,21 @@ def captions_and_targets(
             texts.append(text)
             styles.append(vocabulary.styles.index(facts["style"]))
             rows.append(row)
-    for style, phrases in style_phrases().items():
-        if style in vocabulary.styles:
-            texts += phrases
-            styles += [vocabulary.styles.index(style)] * len(phrases)
-            rows += [np.full(len(vocabulary.tags), -1.0, np.float32)] * len(phrases)
+    for text, style in named_phrases(vocabulary, rng):
+        texts.append(text)
+        styles.append(vocabulary.styles.index(style))
+        rows.append(np.full(len(vocabulary.tags), -1.0, np.float32))
     return texts, torch.tensor(styles), torch.from_numpy(np.stack(rows))
+
+
+def named_phrases(vocabulary: Vocabulary, rng: Rng) -> list[tuple[str, str]]:
+    """(phrase, style) for all phrases that name a style without a song: bare, and as one asks for something."""
+    from engine.training.corpus.captions import style_phrases
+
+    sources = (style_phrases(), TAUGHT)
+    bare = [(text, name) for source in sources for name, texts in source.items() for text in texts]
+    known = [(text, name) for text, name in bare if name in vocabulary.styles]
+    return known + [(CARRIERS[int(rng.integers(len(CARRIERS)))].format(text), name) for text, name in known]
 
 
 def embed_all(texts: list[str]) -> Tensor:
@@ -78,35 +90,83 @@ def embed_all(texts: list[str]) -> Tensor:
     return result
 
 
-def train(songs: list[dict[str, Any]], seed: int, console: Console) -> tuple[PromptHead, Vocabulary]:
-    """Fit the head; phrases that name a style count four times."""
+def train(
+    songs: list[dict[str, Any]],
+    seed: int,
+    console: Console,
+    start: tuple[PromptHead, Vocabulary] | None = None,
+) -> tuple[PromptHead, Vocabulary]:
+    """Fit the head and its vocabulary; phrases that name a style count for half of it.
+
+    start: a head to go on from. Its vocabulary is kept, and what it says to captions too, so that a
+    denoiser which was taught its vectors understands those of the new head.
+    """
     rng = np.random.default_rng([seed, 5])
-    vocabulary = build_vocabulary(songs)
-    texts, styles, tags = captions_and_targets(songs, vocabulary, rng)
+    vocabulary = build_vocabulary(songs) if start is None else start[1]
+    known = [facts for facts in songs if facts["style"] in vocabulary.styles]
+    texts, styles, tags = captions_and_targets(known, vocabulary, rng)
     embedded = embed_all(texts)
+    head = fit(embedded, styles, tags, vocabulary, seed, None if start is None else start[0])
+    with torch.no_grad():
+        right = (head.logits(embedded)[:, : head.styles].argmax(1) == styles).float()
+    unseen = measure(head, vocabulary)
+    console.print(f"prompt head: {len(texts)} texts, style right {right.mean():.3f}, in unseen phrasings {unseen:.3f}")
+    return head, vocabulary
+
+
+def fit(
+    embedded: Tensor,
+    styles: Tensor,
+    tags: Tensor,
+    vocabulary: Vocabulary,
+    seed: int,
+    start: PromptHead | None = None,
+    steps: int = STEPS,
+) -> PromptHead:
+    """The head for embeddings [n, 384], style indices [n] and tags [n, tags] (-1 where a text says nothing).
+
+    NOISE blurs each sentence, so that near ones are answered alike.
+    """
     phrase = tags[:, 0] < 0
-    weights = torch.where(phrase, 4.0, 1.0)
+    weights = torch.where(phrase, (~phrase).sum() / phrase.sum().clamp_min(1), torch.ones(()))
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     head = PromptHead(len(vocabulary.styles), len(vocabulary.tags))
-    optimizer = torch.optim.AdamW(head.parameters(), 2e-3, weight_decay=0.02)
-    for _ in range(STEPS):
+    if start is not None:
+        head.load_state_dict(start.state_dict())
+        with torch.no_grad():
+            anchor = start(embedded)
+    optimizer = torch.optim.AdamW(head.parameters(), 2e-3 if start is None else 1e-3, weight_decay=0.02)
+    for _ in range(steps):
         rows = torch.multinomial(weights, 256, True, generator=generator)
-        noisy = embedded[rows] + 0.01 * torch.randn(256, 384, generator=generator)
-        logits = head.logits(noisy)
-        loss = nn.functional.cross_entropy(logits[:, : head.styles], styles[rows], label_smoothing=0.05)
-        known = (tags[rows] >= 0).float()
-        each = nn.functional.binary_cross_entropy_with_logits(
-            logits[:, head.styles :], tags[rows].clamp_min(0), reduction="none"
-        )
-        loss = loss + (each * known).sum() / known.sum().clamp_min(1.0)
+        noisy = embedded[rows] + NOISE * torch.randn(256, 384, generator=generator)
+        loss = head_loss(head.logits(noisy), styles[rows], tags[rows], head.styles)
+        if start is not None:
+            drift = 1.0 - nn.functional.cosine_similarity(head(embedded[rows]), anchor[rows], dim=-1)
+            loss = loss + ANCHOR * (drift * ~phrase[rows]).mean()
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
-    with torch.no_grad():
-        right = (head.logits(embedded)[:, : head.styles].argmax(1) == styles).float()
-    console.print(f"prompt head: {len(texts)} texts, style right {right.mean():.3f}")
-    return head.eval(), vocabulary
+    return head.eval()
+
+
+def head_loss(logits: Tensor, styles: Tensor, tags: Tensor, count: int) -> Tensor:
+    """Cross-entropy of the first `count` logits, binary ones of the tags that a text says something about."""
+    named = nn.functional.cross_entropy(logits[:, :count], styles, label_smoothing=0.05)
+    known = (tags >= 0).float()
+    each = nn.functional.binary_cross_entropy_with_logits(logits[:, count:], tags.clamp_min(0), reduction="none")
+    return named + (each * known).sum() / known.sum().clamp_min(1.0)
+
+
+@torch.no_grad()
+def measure(head: PromptHead, vocabulary: Vocabulary, phrasings: dict[str, tuple[str, ...]] = UNSEEN) -> float:
+    """Share of phrasings, by default those that no training saw, that lead to their style."""
+    pairs = [(text, name) for name, texts in phrasings.items() for text in texts if name in vocabulary.styles]
+    if not pairs:
+        return float("nan")
+    truth = torch.tensor([vocabulary.styles.index(name) for _, name in pairs])
+    guess = head.logits(embed_all([text for text, _ in pairs]))[:, : head.styles].argmax(1)
+    return float((guess == truth).float().mean())
 
 
 @torch.no_grad()
