@@ -70,7 +70,7 @@ def swept(stem: NDArray[np.float32], curve: Curve, open_hz: float = 16_000.0, re
     return out
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def _lowpass(stem: Any, cutoff: Any, k: float, out: Any) -> None:
     """State variable low-pass with one cutoff per 64 frames, line by line between them."""
     for channel in range(stem.shape[0]):

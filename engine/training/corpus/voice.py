@@ -61,7 +61,7 @@ class Voice(NamedTuple):
     velocity_power: float = 1.2
 
 
-@njit(cache=True, fastmath=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, inline="always")
 def _blep(phase: float, step: float) -> float:
     """Correction of a falling unit step at phase 0 (a saw is 2 phase - 1 - blep)."""
     if phase < step:
@@ -73,7 +73,7 @@ def _blep(phase: float, step: float) -> float:
     return 0.0
 
 
-@njit(cache=True, fastmath=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True, inline="always")
 def _decaying(age: float, attack: float, decay: float, sustain: float) -> float:
     """Linear attack to 1, exponential decay to `sustain`."""
     if age < attack:
@@ -81,7 +81,7 @@ def _decaying(age: float, attack: float, decay: float, sustain: float) -> float:
     return sustain + (1.0 - sustain) * exp(-(age - attack) / decay)
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, fastmath=True)
 def play(
     v: Any, starts: Any, holds: Any, keys: Any, before: Any, velocities: Any, sweep: Any, beat_frames: float, out: Any
 ) -> None:
