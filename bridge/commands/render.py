@@ -123,7 +123,7 @@ def make_request(kind: Any, original: wavefile.AudioFile | None = None, **option
     from engine import controls
 
     names = ("prompt", "style", "intensity", "melody", "parts")
-    prompt, style, curve, melody, parts = (options.pop(name, ()) for name in names)
+    prompt, style, curve, melody, parts = (options.pop(name) for name in names)
     request = Request(
         id=uuid.uuid4().hex,
         kind=kind,

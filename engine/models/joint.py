@@ -42,9 +42,9 @@ HOTTEST = math.log(100.0)
 def view_of(features: Tensor) -> Tensor:
     """Features [B, 8 N + r, CHANNELS] dB to mid mels at 47 Hz and the side by bands [B, N, VIEW] dB."""
     whole = features[:, : features.shape[1] // PATCH * PATCH, : 2 * F.MELS]
-    pairs = whole.unflatten(1, (-1, PAIRS, PATCH // PAIRS)).mean(3)
+    pairs = torch.unflatten(whole, 1, (-1, PAIRS, PATCH // PAIRS)).mean(3)
     left, right = pairs[..., : F.MELS], pairs[..., F.MELS :]
-    side = (left - right).unflatten(-1, (SIDE_BANDS, -1)).mean((2, 4))
+    side = torch.unflatten(left - right, -1, (SIDE_BANDS, -1)).mean((2, 4))
     return torch.cat([((left + right) / 2).flatten(2), side], dim=-1)
 
 
@@ -107,7 +107,8 @@ class Joint(nn.Module):
         mid = (mid - loudness).clamp(QUIETEST, LOUDEST) / UNIT_DB
         low = (levels[:, :, :LOW_SEMITONES].mean(-1) - loudness).clamp(QUIETEST, LOUDEST) / UNIT_DB
         hidden = self.blocks(self.input(torch.cat([mid, side / UNIT_DB, low], dim=-1)))
-        pulse = nn.functional.gelu(self.pulse(pulse_of(mid.unflatten(-1, (PAIRS, F.MELS)).flatten(1, 2))))
+        rhythm = pulse_of(torch.unflatten(mid, -1, (PAIRS, F.MELS)).flatten(1, 2))
+        pulse = nn.functional.gelu(self.pulse(rhythm))
         pooled = self.norm(torch.cat([hidden.mean(1), hidden.amax(1), pulse], dim=-1))
         trunk = self.drop(nn.functional.gelu(self.trunk(pooled)))
         styles, tags, parts = self.named(trunk).split(self.sizes, dim=-1)
@@ -145,13 +146,13 @@ def pieces(features: Tensor) -> Tensor:
     patches = len(features) // PATCH
     count = -(-patches // ATTENTION)
     length = patches // count * PATCH
-    return features[: count * length].unflatten(0, (count, length))
+    return torch.unflatten(features[: count * length], 0, (count, length))
 
 
 def slowed(levels: Tensor) -> Tensor:
     """Pitch levels [B, N, ...] dB, power averaged over KEY_PATCHES patches (all of them where there are fewer)."""
     group = min(KEY_PATCHES, levels.shape[1])
-    whole = levels[:, : levels.shape[1] // group * group].unflatten(1, (-1, group))
+    whole = torch.unflatten(levels[:, : levels.shape[1] // group * group], 1, (-1, group))
     return 10.0 * torch.log10((10.0 ** (whole / 10.0)).mean(2))
 
 

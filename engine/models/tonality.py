@@ -52,8 +52,8 @@ def pitch_levels(features: Tensor) -> Tensor:
     whole = features[:, : features.shape[1] // PATCH * PATCH]
     loudest = torch.maximum(whole[..., : F.MELS], whole[..., F.MELS : 2 * F.MELS])
     levels = torch.cat([loudest, whole[..., 2 * F.MELS :]], dim=-1)
-    mean = 10.0 * torch.log10((10.0 ** (levels.unflatten(1, (-1, PATCH)) / 10.0)).mean(2))
-    return (mean @ scale_matrix().to(mean)).unflatten(-1, (SEMITONES, STEPS))
+    power = (10.0 ** (torch.unflatten(levels, 1, (-1, PATCH)) / 10.0)).mean(2)
+    return torch.unflatten(10.0 * torch.log10(power) @ scale_matrix().to(power), -1, (SEMITONES, STEPS))
 
 
 def prominence(levels: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ def prominence(levels: Tensor) -> Tensor:
         shape
     )
     audible = ((flat - flat.amax((-1, -2), keepdim=True) + 50.0) / 50.0).clamp(0.0, 1.0)
-    return ((flat - around) / 10.0 * audible).unflatten(-1, (SEMITONES, STEPS))
+    return torch.unflatten((flat - around) / 10.0 * audible, -1, (SEMITONES, STEPS))
 
 
 class Tonality(nn.Module):
@@ -85,8 +85,8 @@ class Tonality(nn.Module):
         x = prominence(levels).flatten(0, 1).transpose(1, 2)
         x = nn.functional.gelu(self.first(x))
         x = nn.functional.gelu(self.second(x))
-        x = nn.functional.pad(x, (0, OCTAVES * ROOTS - SEMITONES)).unflatten(-1, (OCTAVES, ROOTS))
-        folded = (x * self.octaves[..., None]).sum(2).unflatten(0, (batch, count))
+        x = torch.unflatten(nn.functional.pad(x, (0, OCTAVES * ROOTS - SEMITONES)), -1, (OCTAVES, ROOTS))
+        folded = torch.unflatten((x * self.octaves[..., None]).sum(2), 0, (batch, count))
         pooled = self.drop(torch.cat([folded.mean(1), folded.square().mean(1).add(1e-6).sqrt()], dim=1))
         around = self.drop(nn.functional.gelu(self.circle(_wrapped(pooled))))
         keys: Tensor = self.keys(_wrapped(around)).transpose(1, 2)

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 
 from engine.models import features as F
 from engine.models.codec import PATCH
+from engine.models.conditions import MODE_ALIASES
 from engine.models.joint import PAIRS, Impression, Joint, view_of
 from engine.models.listener import MODE_NAMES, ROOTS, SURE
 from engine.models.tonality import FLOOR_DB, pitch_levels
 from engine.training.data import Rng, metadata
-from engine.training.listener import mode_index
 from engine.training.loop import Stage, run
 from engine.training.prompt import Vocabulary, embed_all, song_tags
 from engine.types import PART_NAMES
@@ -94,7 +94,7 @@ def clip_of(arrays: dict[str, Any], facts: dict[str, Any], sentences: Tensor) ->
     presence = None
     if "presence" in arrays:
         sounding = torch.from_numpy(arrays["presence"][: len(view) * PATCH].astype(np.float32))
-        presence = sounding.unflatten(0, (-1, PATCH)).mean(1)
+        presence = torch.unflatten(sounding, 0, (-1, PATCH)).mean(1)
     return Clip(facts, view, levels, presence, sentences)
 
 
@@ -144,6 +144,12 @@ def answers(clip: Clip, span: slice, vocabulary: Vocabulary) -> tuple[Tensor, ..
     return torch.tensor(style), tags, parts, torch.tensor(root), torch.tensor(mode)
 
 
+def mode_index(mode: str) -> int:
+    """Index in MODE_NAMES; modes without a scale of their own count as minor."""
+    name = MODE_ALIASES.get(mode, mode)
+    return MODE_NAMES.index(name if name in MODE_NAMES else "minor")
+
+
 def key_at(facts: dict[str, Any], seconds: float) -> tuple[int, int]:
     """(root, mode index) of a song at a time, UNKNOWN where it names no key."""
     root, mode = facts.get("key_root"), facts.get("mode")
@@ -164,7 +170,7 @@ def augmented(batch: Batch, rng: Rng) -> Batch:
         levels[row] = transposed(levels[row], shift)
         if root[row] != UNKNOWN:
             root[row] = (root[row] + shift) % ROOTS
-        mid = view[row, :, :MID].unflatten(-1, (PAIRS, F.MELS))
+        mid = torch.unflatten(view[row, :, :MID], -1, (PAIRS, F.MELS))
         mid += equaliser(F.MELS, rng)
         levels[row] += equaliser(levels.shape[2], rng)[:, None]
         if rng.random() < 0.15:
@@ -238,7 +244,7 @@ def losses(model: Joint, batch: Batch) -> dict[str, Tensor]:
 
 def roots_of(heard: Impression) -> Tensor:
     """Probabilities of the roots [B, 12]."""
-    return heard.keys.flatten(1).softmax(-1).unflatten(1, (ROOTS, -1)).sum(-1)
+    return torch.unflatten(heard.keys.flatten(1).softmax(-1), 1, (ROOTS, -1)).sum(-1)
 
 
 def train(
