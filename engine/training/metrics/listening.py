@@ -15,7 +15,7 @@ from engine.training.metrics.bench import FIRST_SEED, FRAME_SAMPLES, Bench, Song
 from engine.training.metrics.probe import FRAME_RATE_HZ, Lessons
 from engine.types import MODEL_RATE_HZ
 
-SONGS = 160
+SONGS = 240
 FEWEST_SONGS = 24
 CLIP_SECONDS = 8.0
 STEPS = 700

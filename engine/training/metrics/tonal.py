@@ -1,4 +1,7 @@
-"""Key and chords of sound: correlation with key profiles, and triads by template on the chroma of each beat.
+"""Key and chords of sound: correlation with key profiles, and triads by template on the notes of each beat.
+
+Notes are peaks across a log-frequency spectrum (how far a semitone stands out from its neighbours), so that drums,
+which fill all of it alike, count for little.
 
 Profiles: C. L. Krumhansl and E. J. Kessler, probe-tone ratings (1982). Score of near misses as in MIREX's
 key detection: same 1, fifth 0.5, relative 0.3, parallel 0.2.
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.controls.harmony import MODES
 from engine.models import conditions as K
+from engine.training.metrics.probe import FRAME_RATE_HZ, LOWEST, PER_SEMITONE, spectra
 from engine.types import MODEL_RATE_HZ, Audio
 
 Array = NDArray[np.float64]
@@ -22,23 +26,27 @@ KEY_PROFILES = np.array(
         [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
     ]
 )
-RATE_HZ, HOP = 22_050, 512
+KEY_RANGE, CHORD_RANGE = (50, 72), (48, 84)
 TRIADS = (frozenset({0, 4, 7}), frozenset({0, 3, 7}))
 NO_TRIAD = -1
 Key = tuple[int, bool]
 
 
-def chroma(audio: Audio, rate: int = MODEL_RATE_HZ) -> Array:
-    """CQT chroma [12, T] (power) of the harmonic part's mono mix, 43 frames a second."""
-    import librosa
-    import soxr
+def notes(audio: Audio, rate: int = MODEL_RATE_HZ) -> Array:
+    """How far each MIDI note from LOWEST on stands out [T, notes], FRAME_RATE_HZ frames a second, 1 is 60 dB."""
+    level = spectra(audio, rate).mean(dim=1).double().numpy()
+    padded = np.pad(level, ((0, 0), (PER_SEMITONE + 1, PER_SEMITONE + 1)), mode="edge")
+    at = np.arange(level.shape[1] // PER_SEMITONE) * PER_SEMITONE + PER_SEMITONE + 1
+    beside = [padded[:, at + step] for step in (-PER_SEMITONE, 1 - PER_SEMITONE, PER_SEMITONE - 1, PER_SEMITONE)]
+    return np.asarray(np.maximum(padded[:, at] - np.mean(beside, axis=0), 0.0))
 
-    mono = soxr.resample(np.asarray(audio.mean(axis=1), np.float32), rate, RATE_HZ, "HQ")
-    found = librosa.feature.chroma_cqt(
-        y=mono, sr=RATE_HZ, hop_length=HOP, fmin=librosa.midi_to_hz(36), n_octaves=5, bins_per_octave=24,
-        tuning=0.0, norm=None,
-    )  # fmt: skip
-    return np.asarray(found, np.float64)
+
+def folded(found: Array, span: tuple[int, int]) -> Array:
+    """Chroma [12, T] of notes [T, n] with MIDI pitch from span[0] to below span[1]."""
+    chroma = np.zeros((12, len(found)))
+    for pitch in range(*span):
+        chroma[pitch % 12] += found[:, pitch - LOWEST]
+    return chroma
 
 
 def family(root: int, mode: str) -> Key:
@@ -48,8 +56,8 @@ def family(root: int, mode: str) -> Key:
 
 
 def estimated_key(found: Array) -> Key:
-    """(root, minor) whose profile correlates best with the mean chroma of [12, T]."""
-    mean = np.log1p(found / max(float(found.mean()), 1e-9)).mean(axis=1)
+    """(root, minor) whose profile correlates best with the mean chroma of notes [T, n]."""
+    mean = folded(found, KEY_RANGE).mean(axis=1)
     profiles = np.stack([np.roll(profile, root) for profile in KEY_PROFILES for root in range(12)])
     centred = profiles - profiles.mean(axis=1, keepdims=True)
     fit = (centred @ (mean - mean.mean())) / np.linalg.norm(centred, axis=1)
@@ -68,8 +76,8 @@ def key_score(found: Key, wanted: Key) -> float:
 
 
 def in_scale(found: Array, pitch_classes: tuple[int, ...]) -> bool:
-    """Is `pitch_classes` the best of its own twelve transpositions for the mean chroma of [12, T]?"""
-    mean = np.log1p(found / max(float(found.mean()), 1e-9)).mean(axis=1)
+    """Is `pitch_classes` the best of its own twelve transpositions for the mean chroma of notes [T, n]?"""
+    mean = folded(found, CHORD_RANGE).mean(axis=1)
     scores = [mean[[(pc + shift) % 12 for pc in pitch_classes]].sum() for shift in range(12)]
     return int(np.argmax(scores)) == 0
 
@@ -89,8 +97,9 @@ def triads_of(pitch_classes: NDArray[np.bool_]) -> frozenset[int]:
 
 
 def estimated_triads(found: Array, edges_s: Array) -> NDArray[np.int64]:
-    """Between edges [n + 1] in seconds the triad (root, + 12 if minor) that fits chroma [12, T] best."""
-    at = np.round(edges_s * RATE_HZ / HOP).astype(int).clip(0, found.shape[1] - 1)
+    """Between edges [n + 1] in seconds the triad (root, + 12 if minor) that fits notes [T, n] best."""
+    chroma = folded(found, CHORD_RANGE)
+    at = np.round(edges_s * FRAME_RATE_HZ).astype(int).clip(0, len(found) - 1)
     masks = np.zeros((24, 12))
     for kind, triad in enumerate(TRIADS):
         for root in range(12):
@@ -98,6 +107,6 @@ def estimated_triads(found: Array, edges_s: Array) -> NDArray[np.int64]:
     masks = (masks - masks.mean(axis=1, keepdims=True)) / masks.std(axis=1, keepdims=True)
     result = []
     for first, last in pairwise(at):
-        mean = np.sqrt(found[:, first : max(first + 1, last)].mean(axis=1))
+        mean = chroma[:, first : max(first + 1, last)].mean(axis=1)
         result.append(int((masks @ mean).argmax()))
     return np.array(result)

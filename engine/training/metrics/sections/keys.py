@@ -21,24 +21,24 @@ KEY_COLUMNS = ("key", "score", "scale")
 Array = NDArray[np.float64]
 
 
-def key_of(excerpt: Excerpt, chroma: Array, shift: int) -> dict[str, float]:
+def key_of(excerpt: Excerpt, notes: Array, shift: int) -> dict[str, float]:
     """Is the estimated key the excerpt's, moved by `shift`: exactly; by MIREX's score; is the scale's place right."""
     wanted = tonal.family(*excerpt.key(shift))
-    found = tonal.estimated_key(chroma)
+    found = tonal.estimated_key(notes)
     return {
         "key": float(found == wanted),
         "score": tonal.key_score(found, wanted),
-        "scale": float(tonal.in_scale(chroma, excerpt.pitch_classes(shift))),
+        "scale": float(tonal.in_scale(notes, excerpt.pitch_classes(shift))),
     }
 
 
-def chords_right(excerpt: Excerpt, chroma: Array, shift: int) -> float:
+def chords_right(excerpt: Excerpt, notes: Array, shift: int) -> float:
     """Share of beats with one chord that holds a triad, whose triad by template is one of the chord's; NaN: none."""
     edges = beat_times(excerpt.song.tempo_map, excerpt.bars, excerpt.first_bar)
     edges = np.append(edges, (excerpt.last - excerpt.first) / MODEL_RATE_HZ)
     given = excerpt.chroma(shift).astype(bool)
     at = np.round(edges * MODEL_RATE_HZ / FRAME_SAMPLES).astype(int).clip(0, len(given) - 2)
-    found = tonal.estimated_triads(chroma, edges)
+    found = tonal.estimated_triads(notes, edges)
     hits = []
     for index, (first, last) in enumerate(pairwise(at)):
         inside = given[first + 2 : max(first + 3, last - 2)]
@@ -52,15 +52,15 @@ def measure(bench: Bench) -> dict[str, Any]:
     keys: dict[str, list[dict[str, float]]] = {}
     chords: dict[str, list[float]] = {}
 
-    def note(name: str, excerpt: Excerpt, chroma: Array, shift: int) -> None:
-        keys.setdefault(name, []).append(key_of(excerpt, chroma, shift))
-        chords.setdefault(name, []).append(chords_right(excerpt, chroma, shift))
+    def note(name: str, excerpt: Excerpt, notes: Array, shift: int) -> None:
+        keys.setdefault(name, []).append(key_of(excerpt, notes, shift))
+        chords.setdefault(name, []).append(chords_right(excerpt, notes, shift))
 
     for index, excerpt in enumerate(bench.track(asked, "keys")):
-        made = tonal.chroma(twins.twin(bench, excerpt))
+        made = tonal.notes(twins.twin(bench, excerpt))
         other = asked[(index + len(asked) // 2) % len(asked)]
-        note("held-out", excerpt, tonal.chroma(excerpt.audio()), 0)
-        note("held-out coded", excerpt, tonal.chroma(twins.coded(bench, excerpt)), 0)
+        note("held-out", excerpt, tonal.notes(excerpt.audio()), 0)
+        note("held-out coded", excerpt, tonal.notes(twins.coded(bench, excerpt)), 0)
         note("model", excerpt, made, excerpt.shift)
         note("model, key and chords" if excerpt.chords_given else "model, key alone", excerpt, made, excerpt.shift)
         note("chance", other, made, other.shift)
@@ -89,8 +89,9 @@ def table(results: dict[str, Any]) -> Table:
         f"Target: {TARGET:g}. The model's share of what held-out clips reach: "
         + ", ".join(f"{name} {value:.2f}" for name, value in share.items())
         + ".",
-        "Key: Krumhansl and Kessler's profiles on CQT chroma, 24 keys (a mode counts as major or minor by its third);"
-        " score: fifth 0.5, relative 0.3, parallel 0.2; scale: the given scale fits best of its twelve transpositions.",
+        "Key: Krumhansl and Kessler's profiles on the notes that stand out, 24 keys (a mode counts as major or"
+        " minor by its third); score: fifth 0.5, relative 0.3, parallel 0.2;"
+        " scale: the given scale fits best of its twelve transpositions.",
         "Chords: on beats that hold one chord, the best of 24 triads is part of it. The given key and chords are the"
         " held-out clip's, moved by a random interval; without chords the model is free to choose its own.",
     ]
