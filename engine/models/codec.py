@@ -8,6 +8,8 @@ so that any length works). The posterior has a fixed width, so its KL term is a 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -47,12 +49,13 @@ def unpatchify(patches: Tensor) -> Tensor:
     return torch.cat([(mid + side) / 2**0.5, (mid - side) / 2**0.5, low], dim=-1)
 
 
-def loss_weights() -> Tensor:
-    """Weight of each patch entry in the reconstruction loss [PATCH_WIDTH]."""
+@lru_cache(maxsize=4)
+def loss_weights(device: str = "cpu") -> Tensor:
+    """Weight of each patch entry in the reconstruction loss [PATCH_WIDTH]; not to be changed in place."""
     weights = torch.ones(PATCH_WIDTH)
     weights[MEL_WIDTH : 2 * MEL_WIDTH] = SIDE_WEIGHT
     weights[2 * MEL_WIDTH :] = LOW_WEIGHT
-    return weights
+    return weights.to(device)
 
 
 class Residual(nn.Module):
@@ -101,7 +104,7 @@ class Codec(nn.Module):
     def init_from_pca(self, patches: Tensor) -> None:
         """Set the linear skips to whitened PCA of patches [n, PATCH_WIDTH] under the loss weights."""
         self.mean.copy_(patches.mean(0))
-        weights = loss_weights().sqrt()
+        weights = loss_weights(str(patches.device)).sqrt()
         data = (patches - self.mean) / SCALE_DB * weights
         values, vectors = torch.linalg.eigh(data.T @ data / len(data))
         basis = vectors[:, -LATENTS:].flip(1)

@@ -44,26 +44,27 @@ def mel_edges_hz() -> NDArray[np.float64]:
     return MEL_CORNER_HZ * np.expm1(np.linspace(0.0, top, MELS + 2))
 
 
-@lru_cache(maxsize=1)
-def mel_filters() -> torch.Tensor:
+@lru_cache(maxsize=4)
+def mel_filters(device: str = "cpu") -> torch.Tensor:
     """Triangular power filters [BINS, MELS], each with area 1."""
     edges = mel_edges_hz()
     bins = np.arange(BINS) * RATE_HZ / WINDOW
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rise, fall = (bins - lower) / (centre - lower), (upper - bins) / (upper - centre)
     weights = np.maximum(0.0, np.minimum(rise, fall))
-    return torch.from_numpy((weights / weights.sum(1, keepdims=True)).T).float().contiguous()
+    return torch.from_numpy((weights / weights.sum(1, keepdims=True)).T).float().contiguous().to(device)
 
 
-@lru_cache(maxsize=1)
-def hann() -> torch.Tensor:
-    return torch.hann_window(WINDOW)
+@lru_cache(maxsize=4)
+def hann(device: str = "cpu") -> torch.Tensor:
+    return torch.hann_window(WINDOW, device=device)
 
 
 def stft(wave: torch.Tensor, hop: int) -> torch.Tensor:
     """Complex spectrum [..., frames, BINS] of wave [..., samples], full-scale sine = 1."""
     flat = wave.reshape(-1, wave.shape[-1])
-    spectrum = torch.stft(flat, WINDOW, hop, window=hann(), center=True, pad_mode="constant", return_complex=True)
+    window = hann(str(wave.device))
+    spectrum = torch.stft(flat, WINDOW, hop, window=window, center=True, pad_mode="constant", return_complex=True)
     scaled = spectrum.transpose(1, 2) * (4.0 / WINDOW)
     return scaled.reshape(*wave.shape[:-1], *scaled.shape[1:])
 
@@ -73,10 +74,10 @@ def to_db(amplitude: torch.Tensor) -> torch.Tensor:
 
 
 def mel_db(wave: torch.Tensor) -> torch.Tensor:
-    """Log-mel [channels, T, MELS] in dB of wave [channels, samples]."""
+    """Log-mel [..., T, MELS] in dB of wave [..., samples]."""
     spectrum = stft(wave, HOP)
     power = spectrum.real.square() + spectrum.imag.square()
-    return to_db((power @ mel_filters()).sqrt())
+    return to_db((power @ mel_filters(str(wave.device))).sqrt())
 
 
 @lru_cache(maxsize=1)
@@ -85,41 +86,41 @@ def low_centres_hz() -> NDArray[np.float64]:
     return np.asarray(LOW_FIRST_HZ * 2.0**steps)
 
 
-@lru_cache(maxsize=1)
-def _decimator() -> torch.Tensor:
+@lru_cache(maxsize=4)
+def _decimator(device: str = "cpu") -> torch.Tensor:
     """A windowed-sinc low-pass at 900 Hz with 513 taps, shape [1, 1, 513]."""
     taps = np.arange(-256, 257)
     kernel = np.sinc(taps * 1800 / RATE_HZ) * np.blackman(513)
-    return torch.from_numpy(kernel / kernel.sum()).float()[None, None]
+    return torch.from_numpy(kernel / kernel.sum()).float()[None, None].to(device)
 
 
-@lru_cache(maxsize=1)
-def _low_kernels() -> torch.Tensor:
+@lru_cache(maxsize=4)
+def _low_kernels(device: str = "cpu") -> torch.Tensor:
     """Windowed complex tones at the band centres as conv weights [2 x LOW_BANDS, 1, LOW_WINDOW]."""
     time = (np.arange(LOW_WINDOW) - LOW_WINDOW / 2) * LOW_DECIMATION / RATE_HZ
     window = np.hanning(LOW_WINDOW + 1)[:-1]
     tones = np.exp(-2j * np.pi * low_centres_hz()[:, None] * time) * window * (2 / window.sum())
     both = np.concatenate([tones.real, tones.imag])
-    return torch.from_numpy(both).float()[:, None]
+    return torch.from_numpy(both).float()[:, None].to(device)
 
 
 def low_db(wave: torch.Tensor) -> torch.Tensor:
-    """Level [T, LOW_BANDS] in dB of the mono wave [samples] under 8192-sample windows."""
-    count = frame_count(wave.shape[-1])
-    padded = torch.nn.functional.pad(wave[None, None], (256, 256))
-    slow = torch.nn.functional.conv1d(padded, _decimator(), stride=LOW_DECIMATION)
+    """Level [..., T, LOW_BANDS] in dB of the mono wave [..., samples] under 8192-sample windows."""
+    count, device = frame_count(wave.shape[-1]), str(wave.device)
+    padded = torch.nn.functional.pad(wave.reshape(-1, 1, wave.shape[-1]), (256, 256))
+    slow = torch.nn.functional.conv1d(padded, _decimator(device), stride=LOW_DECIMATION)
     slow = torch.nn.functional.pad(slow, (LOW_WINDOW // 2, LOW_WINDOW))
-    parts = torch.nn.functional.conv1d(slow, _low_kernels(), stride=HOP // LOW_DECIMATION)[0]
-    level = (parts[:LOW_BANDS].square() + parts[LOW_BANDS:].square()).sqrt()
-    return to_db(level[:, :count].T)
+    parts = torch.nn.functional.conv1d(slow, _low_kernels(device), stride=HOP // LOW_DECIMATION)
+    level = (parts[:, :LOW_BANDS].square() + parts[:, LOW_BANDS:].square()).sqrt()
+    return to_db(level[:, :, :count].transpose(1, 2)).reshape(*wave.shape[:-1], count, LOW_BANDS)
 
 
 @torch.no_grad()
 def analyse_tensor(audio: torch.Tensor) -> torch.Tensor:
-    """Features [T, CHANNELS] in dB of audio [frames, 2] at 48 kHz."""
-    wave = audio.T.contiguous()
-    left, right = mel_db(wave)
-    return torch.cat([left, right, low_db(wave.mean(0))], dim=-1)
+    """Features [..., T, CHANNELS] in dB of audio [..., frames, 2] at 48 kHz."""
+    wave = audio.transpose(-1, -2).contiguous()
+    left, right = mel_db(wave).unbind(-3)
+    return torch.cat([left, right, low_db(wave.mean(-2))], dim=-1)
 
 
 def analyse(audio: NDArray[np.float32]) -> NDArray[np.float16]:

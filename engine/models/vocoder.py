@@ -7,8 +7,8 @@ whose texture and phase are natural, instead of from the smooth mean.
 
 from __future__ import annotations
 
-import copy
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -24,8 +24,11 @@ SPREADS = 64
 FLOOR_DB = -100.0
 NOISE_SPREAD_DB = 5.0
 TONE_SPREAD_DB = 3.0
-STEADY_DB = 1.0
-WIDTH = 0.2
+STEADY_DB = 2.0
+WIDTH = 0.3
+MONO_DB = 0.35
+WIDE_DB = 0.9
+AUDIBLE_DB = -60.0
 NEPER_DB = 20.0 / math.log(10.0)
 
 
@@ -97,25 +100,42 @@ def noise_share(level: Tensor, spread: Tensor) -> Tensor:
     Only where the level holds still: noise across an attack would smear it over the whole window,
     which the phase draft does not.
     """
-    unsure = ((spread - TONE_SPREAD_DB) / (NOISE_SPREAD_DB - TONE_SPREAD_DB)).clamp(0.0, 1.0)
+    middle = 0.5 * (TONE_SPREAD_DB + NOISE_SPREAD_DB)
+    unsure = torch.sigmoid((spread - middle) * (4.0 / (NOISE_SPREAD_DB - TONE_SPREAD_DB)))
     if level.shape[1] < 2:
         return unsure
-    slope = torch.gradient(level, dim=1)[0].abs()
+    slope = torch.gradient(level.detach(), dim=1)[0].abs()
     smooth = nn.functional.avg_pool1d(slope.transpose(1, 2), 5, 1, padding=2, count_include_pad=False).transpose(1, 2)
     return unsure * torch.exp(-(smooth / STEADY_DB).square())
 
 
-def stereo_noise(seed: int, channels: int) -> list[NoiseSource]:
-    """A noise source a channel; neighbours share all but `WIDTH` of their power."""
-    common, own = NoiseSource(2 * seed + 1), NoiseSource(2 * seed + 2)
-    result = []
-    for channel in range(channels):
-        source = copy.copy(common)
-        sign = 1.0 if channel % 2 == 0 else -1.0
-        mixed = math.sqrt(1 - WIDTH) * common.frames + sign * math.sqrt(WIDTH) * own.frames
-        source.frames = mixed.astype(np.complex64)
-        result.append(source)
-    return result
+@lru_cache(maxsize=4)
+def _bin_weights(device: str) -> Tensor:
+    """Width in mels of each STFT bin, up to a factor [BINS]."""
+    return 1.0 / (F.MEL_CORNER_HZ + torch.arange(F.BINS, device=device) * (F.RATE_HZ / F.WINDOW))
+
+
+def noise_width(level: Tensor) -> Tensor:
+    """Share of the noise's power that is a channel's own, 0 to `WIDTH`, [..., T] of levels [..., channels, T, BINS] dB.
+
+    It follows how far left and right are apart where both are heard: what is mono stays mono.
+    """
+    if level.shape[-3] < 2:
+        return torch.zeros(level.shape[:-3] + level.shape[-2:-1], device=level.device)
+    left, right = level[..., 0, :, :], level[..., 1, :, :]
+    heard = (torch.minimum(left, right) > AUDIBLE_DB) * _bin_weights(str(level.device))
+    apart = ((left - right).abs() * heard).sum(-1) / heard.sum(-1).clamp_min(1e-9)
+    return WIDTH * ((apart - MONO_DB) / (WIDE_DB - MONO_DB)).clamp(0.0, 1.0)
+
+
+def stereo_noise(common: Tensor, own: Tensor, width: Tensor, channels: int) -> Tensor:
+    """Noise spectra [..., channels, T, BINS]; neighbours share all but `width` [..., T] of their power.
+
+    common, own: independent noise [..., T, BINS].
+    """
+    shared = (1.0 - width).sqrt()[..., None] * common
+    apart = width.sqrt()[..., None] * own
+    return torch.stack([shared + apart if index % 2 == 0 else shared - apart for index in range(channels)], dim=-3)
 
 
 class Synthesis:
@@ -128,7 +148,7 @@ class Synthesis:
     def __init__(self, vocoder: Vocoder, channels: int = 2, seed: int = 0) -> None:
         self.vocoder = vocoder
         self.state = phase.PhaseState()
-        self.noise = stereo_noise(seed, channels)
+        self.common, self.own = NoiseSource(2 * seed + 1), NoiseSource(2 * seed + 2)
         self.position = 0
         self.window = F.hann().numpy()
         self.tail = np.zeros((channels, F.WINDOW - HOP), np.float32)
@@ -142,7 +162,8 @@ class Synthesis:
         tone_phase = phase.draft(middle.astype(np.float32), low, self.state)
         magnitude = np.exp(level / NEPER_DB)
         count = level.shape[1]
-        noise = np.stack([source.take(self.position, count) for source in self.noise])
+        common, own = (torch.from_numpy(n.take(self.position, count)) for n in (self.common, self.own))
+        noise = stereo_noise(common, own, noise_width(torch.from_numpy(level)), len(level)).numpy()
         self.position += count
         hiss = magnitude * share
         tone = magnitude * np.sqrt(1.0 - share * share)

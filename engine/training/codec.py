@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.models import codec as C
 from engine.models import features as F
 from engine.models.codec import Codec
+from engine.training import devices
 from engine.training.data import FeatureWindows
 from engine.training.loop import Stage, run
 
@@ -30,9 +31,9 @@ def smooth(values: Tensor) -> Tensor:
 def reconstruction(model: Codec, patches: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
     """Weighted L1 in dB on levels and on their change, and the posterior's L2."""
     raw = model.encode_raw(patches)
-    noise = torch.randn(raw.shape, generator=generator) * POSTERIOR_STD
+    noise = torch.randn(raw.shape, generator=generator, device=raw.device) * POSTERIOR_STD
     output = model.decode_raw(raw + noise).float()
-    weights = C.loss_weights()
+    weights = C.loss_weights(str(raw.device))
     error = ((output - patches).abs() * weights).mean()
     change = (smooth(output) - smooth(patches)).abs().mean()
     return {"loss": error + 0.3 * change + KL_WEIGHT * raw.square().sum(-1).mean(), "l1": error}
@@ -48,7 +49,7 @@ def finish(model: Codec, patches: Tensor) -> None:
     for index in range(C.LATENTS):
         moved = raw[None, :512].clone()
         moved[..., index] += 0.3 * std[index]
-        change = (model.decode_raw(moved) - base) * C.loss_weights()
+        change = (model.decode_raw(moved) - base) * C.loss_weights(str(raw.device))
         effects.append(change.abs().mean())
     effect = torch.stack(effects)
     weight = (effect / effect.mean()).sqrt().clamp(0.4, 2.5)
@@ -56,20 +57,29 @@ def finish(model: Codec, patches: Tensor) -> None:
     model.latent_scale.copy_(weight / std * (1.0 / weight.square().mean().sqrt()))
 
 
-def train(files: list[Path], seconds: float, folder: Path, seed: int, console: Console) -> Codec:
-    """Train for `seconds`; returns the averaged model with its latent scaling set."""
+def train(
+    files: list[Path],
+    seconds: float,
+    folder: Path,
+    seed: int,
+    console: Console,
+    *,
+    device: torch.device = devices.CPU,
+    batch: int = 12,
+) -> Codec:
+    """Train for `seconds` on `device`; returns the averaged model with its latent scaling set."""
     rng = np.random.default_rng(seed)
-    generator = torch.Generator().manual_seed(seed)
+    generator = devices.generator(device, seed)
     windows = FeatureWindows(files, WINDOW)
     torch.manual_seed(seed)
-    model = Codec()
-    sample = torch.cat([C.patchify(windows.batch(64, rng)) for _ in range(16)])
+    model = Codec().to(device)
+    sample = devices.to_device(torch.cat([C.patchify(windows.batch(64, rng)) for _ in range(16)]), device)
     model.init_from_pca(sample.flatten(0, 1))
     stage = Stage("codec", model, seconds, folder, lr=7e-4, decay=0.998)
 
     def one(_: float) -> dict[str, Tensor]:
-        patches = C.patchify(windows.batch(12, rng))
-        with torch.autocast("cpu", torch.bfloat16):
+        patches = C.patchify(devices.to_device(windows.batch(batch, rng), device))
+        with devices.autocast(device):
             return reconstruction(model, patches, generator)
 
     run(stage, console, one, every=50)

@@ -14,6 +14,7 @@ from engine.models import features as F
 from engine.models import vocoder as V
 from engine.models.codec import PATCH, Codec
 from engine.models.vocoder import Vocoder
+from engine.training import devices
 from engine.training.data import Rng, read
 from engine.training.loop import Stage, run
 
@@ -26,8 +27,8 @@ SONGS = 240
 class AudioWindows:
     """Random stereo windows [n, samples, 2] of the songs' mixes, kept as int16."""
 
-    def __init__(self, files: list[Path], rng: Rng) -> None:
-        picked = rng.permutation(len(files))[:SONGS]
+    def __init__(self, files: list[Path], rng: Rng, songs: int = SONGS) -> None:
+        picked = rng.permutation(len(files))[:songs]
         self.songs = [read(files[i], ("audio",))["audio"] for i in picked]
         self.samples = (FRAMES + 2 * MARGIN) * F.HOP
 
@@ -41,20 +42,18 @@ class AudioWindows:
 
 
 @torch.no_grad()
-def targets(audio: NDArray[np.float32], codec: Codec, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
-    """(mel [2 B, T, MELS], low [2 B, T, LOW], level [2 B, 2 T, BINS] dB) of windows [B, samples, 2]."""
-    mels, lows, levels = [], [], []
-    for clip in audio:
-        wave = torch.from_numpy(clip)
-        inner = slice(MARGIN, MARGIN + FRAMES)
-        features = F.analyse_tensor(wave)[inner]
-        if rng.random() < CODED_SHARE:
-            features = codec.decode(codec.encode(features[None]))[0]
-        level = 20.0 * F.stft(wave.T.contiguous(), V.HOP).abs().clamp_min(1e-5).log10()
-        mels += [features[:, : F.MELS], features[:, F.MELS : 2 * F.MELS]]
-        lows += [features[:, 2 * F.MELS :]] * 2
-        levels.append(level[:, 2 * MARGIN : 2 * MARGIN + 2 * FRAMES])
-    return torch.stack(mels), torch.stack(lows), torch.cat(levels)
+def targets(audio: Tensor, codec: Codec, coded: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(mel [2 B, T, MELS], low [2 B, T, LOW], level [2 B, 2 T, BINS] dB) of windows [B, samples, 2].
+
+    coded [B]: which of the windows go through the codec.
+    """
+    inner = slice(MARGIN, MARGIN + FRAMES)
+    features = F.analyse_tensor(audio)[:, inner]
+    features = torch.where(coded[:, None, None], codec.decode(codec.encode(features)), features)
+    mel = features[..., : 2 * F.MELS].reshape(len(audio), FRAMES, 2, F.MELS).transpose(1, 2).flatten(0, 1)
+    low = features[..., 2 * F.MELS :].repeat_interleave(2, dim=0)
+    level = 20.0 * F.stft(audio.transpose(1, 2).contiguous(), V.HOP).abs().clamp_min(1e-5).log10()
+    return mel, low, level[:, :, 2 * MARGIN : 2 * MARGIN + 2 * FRAMES].flatten(0, 1)
 
 
 def loss(model: Vocoder, mel: Tensor, low: Tensor, level: Tensor) -> dict[str, Tensor]:
@@ -69,17 +68,31 @@ def loss(model: Vocoder, mel: Tensor, low: Tensor, level: Tensor) -> dict[str, T
     return {"loss": (error * weight).mean() + 0.3 * likelihood, "l1": error.mean()}
 
 
-def train(files: list[Path], codec: Codec, seconds: float, folder: Path, seed: int, console: Console) -> Vocoder:
-    """Train for `seconds`; returns the averaged model."""
+def train(
+    files: list[Path],
+    codec: Codec,
+    seconds: float,
+    folder: Path,
+    seed: int,
+    console: Console,
+    *,
+    device: torch.device = devices.CPU,
+    batch: int = 4,
+) -> Vocoder:
+    """Train for `seconds` on `device`, where the codec goes too; returns the averaged model."""
+    codec.to(device)
     rng = np.random.default_rng(seed + 2)
     windows = AudioWindows(files, rng)
     torch.manual_seed(seed + 2)
-    model = Vocoder()
+    model = Vocoder().to(device)
     stage = Stage("vocoder", model, seconds, folder, lr=8e-4, decay=0.998)
 
     def one(_: float) -> dict[str, Tensor]:
-        mel, low, level = targets(windows.batch(4, rng), codec, rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        audio = torch.from_numpy(windows.batch(batch, rng))
+        coded = torch.from_numpy(rng.random(batch) < CODED_SHARE)
+        audio, coded = devices.to_device((audio, coded), device)
+        mel, low, level = targets(audio, codec, coded)
+        with devices.autocast(device):
             return loss(model, mel, low, level)
 
     run(stage, console, one, every=50)

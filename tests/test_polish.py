@@ -1,0 +1,218 @@
+"""Polishing codec and vocoder: the wave of training is the wave that ships, losses that blur does not win, critics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from safetensors.numpy import save_file
+
+from engine.models import features as F
+from engine.models import phase
+from engine.models import vocoder as V
+from engine.models.codec import Codec
+from engine.training import drafting, polish, speaking
+from engine.training import texture as X
+from engine.training.adversary import Adversary, critics_loss
+from engine.training.discriminators import Critics
+from engine.training.vocoder import AudioWindows
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def plucks(seconds: float = 1.0) -> np.ndarray:
+    """Two channels: a plucked tone with a second one later, and hiss, [2, samples]."""
+    time = np.arange(round(seconds * F.RATE_HZ)) / F.RATE_HZ
+    first = np.sin(2 * np.pi * 110 * time) * np.exp(-3 * time)
+    second = 0.4 * np.sin(2 * np.pi * 652 * time) * np.exp(-5 * time) * (time > 0.4)
+    hiss = np.random.default_rng(0).normal(size=len(time)) * 0.05
+    return np.stack([first + second, 0.5 * first + hiss]).astype(np.float32) * 0.4
+
+
+def test_drafting_in_batches_equals_the_shipped_draft():
+    wave = torch.from_numpy(plucks())
+    log = F.stft(wave, phase.HOP).abs().clamp_min(1e-5).log()
+    low = F.low_db(wave).repeat_interleave(2, dim=1)[:, : log.shape[1]]
+    found = drafting.draft(log, low).numpy()
+    for one, level, lows in zip(found, log.numpy(), low.numpy(), strict=True):
+        off = np.angle(np.exp(1j * (one - phase.draft(level, lows, phase.PhaseState()))))
+        assert np.mean(np.abs(off) > 0.05) < 0.01
+
+
+def test_the_wave_of_training_is_the_wave_that_ships():
+    synthesis = V.Synthesis(V.Vocoder(width=16, blocks=1), seed=4)
+    wave = torch.from_numpy(plucks())
+    level = (20 * F.stft(wave, V.HOP).abs().clamp_min(1e-4).log10())[:, :120]
+    share = torch.rand(level.shape, generator=generator())
+    low = F.low_db(wave.mean(0))[:60]
+    common, own = (torch.from_numpy(n.take(0, 120)) for n in (synthesis.common, synthesis.own))
+    noise = V.stereo_noise(common, own, V.noise_width(level), 2)
+    phases = speaking.drafted(level[None], low[None])
+    found = speaking.spoken(level[None], share[None], phases, noise[None])[0]
+    spectra = synthesis.spectra(level.numpy(), share.numpy(), low.numpy().repeat(2, 0))
+    shipped = synthesis.overlap_add(spectra)[speaking.EDGE :].T
+    np.testing.assert_allclose(found.numpy(), shipped, atol=2e-4)
+
+
+def test_features_of_a_batch_are_the_features_of_each():
+    audio = torch.randn(3, 9000, 2, generator=generator()) * 0.1
+    together = F.analyse_tensor(audio)
+    for one, clip in zip(together, audio, strict=True):
+        torch.testing.assert_close(one, F.analyse_tensor(clip), rtol=0, atol=1e-3)
+
+
+def test_noise_of_a_mono_sound_is_mono_and_of_a_wide_one_wide():
+    level = torch.full((2, 3, F.BINS), -30.0)
+    assert float(V.noise_width(level).max()) == 0.0
+    level[0] += 6.0
+    assert float(V.noise_width(level).min()) == pytest.approx(V.WIDTH)
+    assert float(V.noise_width(level[:1]).max()) == 0.0
+    level[:, 1] = V.FLOOR_DB
+    assert V.noise_width(level)[1] == 0.0
+
+
+@pytest.mark.parametrize("width", [0.0, 0.2, 0.5, 1.0])
+def test_width_is_the_share_of_power_that_channels_do_not_share(width):
+    common, own = (torch.randn(400, 64, dtype=torch.complex64, generator=generator(s)) for s in (1, 2))
+    left, right = V.stereo_noise(common, own, torch.full((400,), width), 2)
+    power = (left.abs().square().mean() + right.abs().square().mean()) / 2
+    correlation = (left * right.conj()).real.mean() / power
+    assert float(power) == pytest.approx(1.0, abs=0.03)
+    assert float(correlation) == pytest.approx(1 - 2 * width, abs=0.03)
+
+
+def test_energy_score_is_least_at_the_true_spread():
+    """For normal draws of deviation s around a truth of deviation 1: sqrt(2/pi) (sqrt(1 + s^2) - s / sqrt(2))."""
+    source = generator()
+    first, second, true = (torch.randn(200_000, generator=source) for _ in range(3))
+    scores = {}
+    for spread in (0.0, 0.5, 1.0, 2.0):
+        scores[spread] = float(X.energy_score(spread * first, spread * second, true, torch.ones(())))
+        expected = (2 / np.pi) ** 0.5 * ((1 + spread**2) ** 0.5 - spread / 2**0.5)
+        assert scores[spread] == pytest.approx(expected, abs=0.01)
+    assert min(scores, key=lambda spread: scores[spread]) == 1.0
+
+
+def test_texture_score_prefers_fresh_noise_to_a_smooth_copy_and_to_noise_on_a_tone():
+    hiss = [torch.randn(2, 2, 24_000, generator=generator(seed)) * 0.1 for seed in range(3)]
+    tone = (torch.sin(torch.arange(24_000) * 0.2) * 0.1).expand(2, 2, -1)
+    assert X.texture_score(*hiss) < 0.7 * X.texture_score(tone, tone, hiss[2])
+    clean = X.texture_score(tone * 0.9, tone * 0.9, tone)
+    assert clean < 0.5 * X.texture_score(tone + 0.1 * hiss[0], tone + 0.1 * hiss[1], tone)
+
+
+def test_energy_error_is_the_gain_and_attack_error_ignores_where_in_a_block():
+    quiet = torch.full((1, 32, F.CHANNELS), -30.0)
+    assert float(X.energy_error(quiet + 3.0, quiet)) == pytest.approx(3.0, abs=1e-3)
+    early, late, half = (quiet.clone() for _ in range(3))
+    early[:, 13:], late[:, 14:], half[:, 13:] = -10.0, -10.0, -20.0
+    assert float(X.attack_error(late, early)) < 0.01
+    assert float(X.attack_error(half, early)) > 1.0
+
+
+def test_lows_error_sees_a_shifted_peak_and_not_the_silence_around_it():
+    bands = torch.arange(F.LOW_BANDS)
+
+    def note(at: float) -> torch.Tensor:
+        return (-20.0 - 2.0 * (bands - at).square()).clamp_min(-80.0)
+
+    features = torch.full((3, 1, 4, F.CHANNELS), -40.0)
+    features[0, ..., 2 * F.MELS :], features[1, ..., 2 * F.MELS :] = note(30.0), note(30.5)
+    features[2, ..., 2 * F.MELS :] = torch.where(
+        (bands - 30).abs() > 8, note(30.0) + torch.rand(F.LOW_BANDS), note(30.0)
+    )
+    assert float(X.lows_error(features[0], features[0])) == 0.0
+    assert float(X.lows_error(features[1], features[0])) > 1.0
+    assert float(X.lows_error(features[2], features[0])) < 1e-4
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> AudioWindows:
+    song = (np.tile(plucks(), 2).T * 32767).astype(np.int16)
+    save_file({"audio": np.ascontiguousarray(song)}, str(tmp_path / "song.safetensors"))
+    return AudioWindows([tmp_path / "song.safetensors"], np.random.default_rng(0))
+
+
+def untrained() -> tuple[Codec, V.Vocoder]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        codec, vocoder = Codec(width=32, blocks=1), V.Vocoder(width=32, blocks=1)
+    codec.mean.fill_(-40.0)
+    return codec, vocoder
+
+
+def test_polishing_moves_decoder_and_vocoder_and_leaves_every_latent_alone(windows, tmp_path):
+    codec, vocoder = untrained()
+    features = torch.rand(1, 64, F.CHANNELS, generator=generator()) * -60
+    with torch.no_grad():
+        latents, decoded = codec.encode(features), codec.decode(codec.encode(features))
+    before = vocoder.level.weight.clone()
+    model = polish.Sounder(codec, vocoder)
+    task = polish.Polish(model, windows, 1, 2)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        torch.autograd.backward(task.step(0.0)["loss"])
+        optimizer.step()
+    moved = {name.partition(".")[0] for name, p in codec.named_parameters() if p.grad is not None}
+    assert moved == {"up", "decoder"}
+    assert all(p.grad is not None for p in vocoder.parameters())
+    with torch.no_grad():
+        torch.testing.assert_close(codec.encode(features), latents, rtol=0, atol=0)
+        assert not torch.equal(codec.decode(latents), decoded)
+    assert not torch.equal(vocoder.level.weight, before)
+
+
+def test_polish_trains_resumes_and_uses_critics(tmp_path):
+    song = (np.tile(plucks(), 2).T * 32767).astype(np.int16)
+    save_file({"audio": np.ascontiguousarray(song)}, str(tmp_path / "song.safetensors"))
+    codec, vocoder = untrained()
+    files, console = [tmp_path / "song.safetensors"], Console(quiet=True)
+    polish.train(files, codec, vocoder, 0.01, tmp_path, 1, console, batch=1, adversarial=True)
+    assert {"polish.safetensors", "critics.safetensors"} <= {path.name for path in tmp_path.iterdir()}
+    other, voice = untrained()
+    polish.train(files, other, voice, 0.01, tmp_path, 1, console, batch=1, adversarial=True)
+    for a, b in zip(codec.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def small() -> Critics:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Critics(width=4, sizes=(256, 1024), periods=(2, 5))
+
+
+def test_critics_learn_to_tell_hiss_from_a_tone(tmp_path):
+    adversary = Adversary(small(), 10.0, tmp_path)
+    adversary.stage.optimizer.param_groups[0]["lr"] = 2e-3
+    tone = (torch.sin(torch.arange(6000) * 0.2) * 0.3).expand(2, -1)
+    losses = []
+    for seed in range(25):
+        hiss = torch.randn(2, 6000, generator=generator(seed)) * 0.2
+        losses.append(float(adversary.learn(tone, hiss)))
+    assert np.mean(losses[-5:]) < 0.5 * losses[0]
+    with torch.no_grad():
+        real = torch.randn(2, 6000, generator=generator(99)) * 0.2
+        told = critics_loss(adversary.critics(real), adversary.critics(tone))
+        swapped = critics_loss(adversary.critics(tone), adversary.critics(real))
+    assert float(told) < 0.5 * float(swapped)
+
+
+def test_the_makers_gradient_comes_through_its_output_and_leaves_the_critics_alone(tmp_path):
+    adversary = Adversary(small(), 10.0, tmp_path)
+    true = torch.randn(2, 6000, generator=generator()) * 0.2
+    gain = torch.tensor(0.1, requires_grad=True)
+    losses = adversary.against(gain * torch.randn(2, 6000, generator=generator(1)), true)
+    weights = [p.detach().clone() for p in adversary.critics.parameters()]
+    adversary.stage.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(losses["adversary"])
+    assert gain.grad is not None
+    assert float(gain.grad.abs()) > 0
+    assert all(p.grad is None and p.requires_grad for p in adversary.critics.parameters())
+    for now, then in zip(adversary.critics.parameters(), weights, strict=True):
+        torch.testing.assert_close(now, then, rtol=0, atol=0)
