@@ -133,17 +133,24 @@ def test_frechet_of_full_covariances_against_the_plain_formula():
     assert frechet.frechet(a, b) == pytest.approx(plain, rel=1e-6)
 
 
-def test_comparison_orders_systems_and_its_intervals_hold_the_difference():
+def test_comparison_orders_systems_and_its_intervals_hold_the_ratio():
     rng = np.random.default_rng(4)
     groups = np.repeat(np.arange(40), 10)
     real = rng.normal(size=(400, 8))
-    base = rng.normal(size=(400, 8))
-    systems = {"good": base, "bad": base + 1.0}
+    base = rng.normal(size=(400, 8)) + 0.5  # 8 x 0.5^2 = 2 away
+    systems = {"good": base, "bad": base + 0.5}  # 8 x 1 = 8 away
     found = frechet.compare(systems, real, groups, "good", 200, 0)
-    assert found["good"]["distance"] < 0.5
-    assert found["bad"]["minus good"] == pytest.approx(8.0, abs=0.8)
-    low, high = found["bad"]["minus good interval"]
-    assert low < found["bad"]["minus good"] < high and low > 5.0
+    assert found["good"]["distance"] == pytest.approx(2.0, abs=0.6) and found["good"]["ratio interval"] == [1.0, 1.0]
+    for name, key in (("good", "distance"), ("bad", "distance"), ("bad", "ratio")):
+        low, high = found[name]["interval" if key == "distance" else "ratio interval"]
+        assert low < found[name][key] < high, (name, key)
+    assert found["bad"]["ratio"] == pytest.approx(4.0, abs=1.0) and found["bad"]["ratio interval"][0] > 2.5
+
+
+def test_a_prepared_reference_gives_the_plain_distance():
+    rng = np.random.default_rng(6)
+    a, b = (rng.normal(size=(300, 6)) @ rng.normal(size=(6, 6)) for _ in range(2))
+    assert frechet.Reference.of(b).distance(a) == pytest.approx(frechet.frechet(a, b), rel=1e-9)
 
 
 def test_projection_is_fitted_on_its_own_clips_and_keeps_distances():

@@ -43,6 +43,8 @@ def train(
 @click.option("--corpus", type=folder, help="A built corpus, whose test songs are used; else a small one is rendered.")
 @click.option("--teacher", type=click.Path(path_type=Path, dir_okay=False), help="Compare with this stage checkpoint.")
 @click.option("--only", multiple=True, help="Only this section (repeatable).")
+@click.option("--against", type=folder, help="A second bundle, evaluated on the same clips and shown beside.")
+@click.option("--against-teacher", type=click.Path(path_type=Path, dir_okay=False), help="That one's checkpoint.")
 @json_option
 def evaluate(
     bundle: Path | None,
@@ -51,13 +53,16 @@ def evaluate(
     corpus: Path | None,
     teacher: Path | None,
     only: tuple[str, ...],
+    against: Path | None,
+    against_teacher: Path | None,
     as_json: bool,
 ) -> None:
-    """Scores a bundle: codec, beats, controls, belonging, sanity, distances to held-out clips."""
+    """Scores a bundle: codec, beats, controls, belonging, prompts, novelty, all systems side by side; report.html."""
     path = bundle_path(bundle)
+    other = bundle_path(against) if against is not None else None
     from engine.training import evaluate as evaluation
 
-    evaluation.run(path, out, clips, as_json, corpus, teacher, only)
+    evaluation.run(path, out, clips, as_json, corpus, teacher, only, other, against_teacher)
 
 
 @click.command()

@@ -1,8 +1,9 @@
-"""Score a bundle: codec, beats, controls, belonging, sanity, student against teacher.
+"""Score a bundle: codec, beats, controls, belonging, sanity, prompts, novelty, and all systems side by side.
 
 Results are kept section by section in OUT/results.json, so that an interrupted evaluation goes on
-where it stopped; OUT/results.md has the tables, OUT/*.png the pictures. Without a corpus a small one
-is composed and rendered from a seed that no training uses.
+where it stopped (rows that cost much in OUT/cache); OUT/results.md has the tables, OUT/*.png the pictures,
+OUT/report.html all of it and clips to be heard. Without a corpus a small one is composed and rendered from
+a seed that no training uses; the sections that need its training split are then left out.
 """
 
 from __future__ import annotations
@@ -19,25 +20,31 @@ import torch
 from rich.console import Console
 
 from engine.errors import BadRequest
+from engine.models.joint import Joint
 from engine.render.generate import ModelRenderer
 from engine.render.load import load_renderer
 from engine.training import data
-from engine.training.metrics import plots
+from engine.training.metrics import plots, report
 from engine.training.metrics.bench import Bench, Song
+from engine.training.metrics.rows import bundle_key, digest, file_key
 from engine.training.metrics.sections import (
     bass,
     beat,
     belonging,
+    comparison,
     control,
-    frechet,
+    judge,
     keys,
+    novelty,
     sanity,
     seams,
+    solvers,
+    text,
     texture,
     timing,
 )
 from engine.training.metrics.sections import codec as coding
-from engine.training.metrics.table import Table
+from engine.training.metrics.table import Table, beside
 
 HELD_OUT_SEED = 770_411_906
 HELD_OUT_SONGS = 44
@@ -61,7 +68,11 @@ SECTIONS = {
     "seams": Section(seams.measure, seams.table),
     "belonging": Section(belonging.measure, belonging.table),
     "sanity": Section(sanity.measure, sanity.table),
-    "frechet": Section(frechet.measure, frechet.table),
+    "judge": Section(judge.measure, judge.table),
+    "comparison": Section(comparison.measure, comparison.table),
+    "solvers": Section(solvers.measure, solvers.table),
+    "text": Section(text.measure, text.table),
+    "novelty": Section(novelty.measure, novelty.table),
 }
 
 
@@ -118,28 +129,46 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def write(path: Path, content: str) -> None:
+    """Whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(content)
+    part.replace(path)
+
+
 def save(record: dict[str, Any], out: Path) -> None:
-    """Write results.json and results.md, each whole or not at all."""
-    text = codec.dumps(record, indent=1, allow_nan=False) + "\n"
-    for name, content in (("results.json", text), ("results.md", markdown(record))):
-        part = out / f"{name}.part"
-        part.write_text(content)
-        part.replace(out / name)
+    """Write results.json and results.md."""
+    write(out / "results.json", codec.dumps(record, indent=1, allow_nan=False) + "\n")
+    write(out / "results.md", markdown([record]))
 
 
-def markdown(record: dict[str, Any]) -> str:
-    """All tables, in the order of SECTIONS."""
-    about = record["about"]
-    lines = [f"# {about['bundle']}: evaluation", "", f"{about['songs']} held-out songs, {about['clips']} clips.", ""]
+def tables(records: list[dict[str, Any]]) -> dict[str, Table]:
+    """All tables in the order of SECTIONS, those of several bundles side by side."""
+    found = {}
     for name, section in SECTIONS.items():
-        if name in record["sections"]:
-            found = record["sections"][name]
-            lines += [section.table(found).markdown(), f"({found['seconds']:.0f} s on {found['threads']} threads)", ""]
-    return "\n".join(lines)
+        own = {r["about"]["label"]: section.table(r["sections"][name]) for r in records if name in r["sections"]}
+        if own:
+            found[name] = beside(own) if len(records) > 1 else next(iter(own.values()))
+    return found
 
 
-def bench_of(bundle: Path, out: Path, clips: int, corpus: Path | None, teacher: Path | None) -> Bench:
-    """Load the bundle and find the songs."""
+def markdown(records: list[dict[str, Any]]) -> str:
+    """All tables as text."""
+    about = records[0]["about"]
+    title = " against ".join(record["about"]["label"] for record in records)
+    lines = [f"# {title}: evaluation", "", f"{about['songs']} held-out songs, {about['clips']} clips.", ""]
+    for name, table in tables(records).items():
+        spent = [record["sections"][name] for record in records if name in record["sections"]]
+        times = ", ".join(f"{found['seconds']:.0f} s on {found['threads']} threads" for found in spent)
+        lines += [table.markdown(), f"({times})", ""]
+    total = sum(found["seconds"] for record in records for found in record["sections"].values())
+    return "\n".join([*lines, f"{total / 60:.1f} minutes in all.", ""])
+
+
+def bench_of(
+    bundle: Path, out: Path, clips: int, corpus: Path | None, teacher: Path | None, shared: Path | None = None
+) -> Bench:
+    """Load the bundle and find the songs; `shared`: the folder of the evaluation that this one stands beside."""
     console = Console(stderr=True)
     renderer = load_renderer(bundle)
     assert isinstance(renderer, ModelRenderer)
@@ -149,7 +178,38 @@ def bench_of(bundle: Path, out: Path, clips: int, corpus: Path | None, teacher: 
         out.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise BadRequest(f"{out} is a file; give a folder for the results") from None
-    return Bench(renderer, held_out_songs(corpus, out, clips, console), clips, out, console, teacher)
+    songs = held_out_songs(corpus, shared or out, clips, console)
+    return Bench(renderer, songs, clips, out, console, teacher, corpus, cache=(shared or out) / "cache")
+
+
+def joint_space(bench: Bench) -> Path | None:
+    """The bundle's folder if it places text and sound in one space."""
+    return bench.renderer.source.folder if isinstance(bench.renderer.networks.listener, Joint) else None
+
+
+def about_of(bench: Bench, label: str) -> dict[str, Any]:
+    """What results depend on: all modules of the bundle, the teacher, the songs and the size."""
+    songs = [[song.path.name, song.path.stat().st_size] for song in bench.songs]
+    return {
+        "bundle": bench.renderer.bundle, "label": label, "modules": bundle_key(bench.renderer.source),
+        "teacher": file_key(bench.teacher), "ears": file_key(bench.ears and bench.ears / "listener.safetensors"),
+        "corpus": digest(songs), "clips": bench.clips, "songs": len(bench.songs),
+    }  # fmt: skip
+
+
+def measured(bench: Bench, label: str, only: tuple[str, ...]) -> dict[str, Any]:
+    """The record of a bundle, with the sections that were missing or asked for measured."""
+    about = about_of(bench, label)
+    record = stored(bench.out / "results.json", about)
+    for name in only or tuple(name for name in SECTIONS if name not in record["sections"]):
+        started = time.perf_counter()
+        results = finite(SECTIONS[name].measure(bench))
+        spent = {"seconds": round(time.perf_counter() - started, 1), "threads": torch.get_num_threads()}
+        record = stored(bench.out / "results.json", about)  # anew, as another section may have run beside this one
+        record["sections"][name] = {**results, **spent}
+        plots.draw(name, results, bench.out)
+        save(record, bench.out)
+    return record
 
 
 def run(
@@ -160,26 +220,34 @@ def run(
     corpus: Path | None = None,
     teacher: Path | None = None,
     only: tuple[str, ...] = (),
+    against: Path | None = None,
+    against_teacher: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluate `bundle` into `out`; returns the record that results.json holds.
 
-    clips: 400 is the full size, fewer scale every section down. corpus: its test split is used.
-    teacher: a stage checkpoint for the comparison with the student. only: sections to run, even when
-    they are there already; else those that OUT lacks. Prints the tables, or with `json` the record.
+    clips: 400 is the full size, fewer scale every section down. corpus: its test split is used, and its training
+    split by the style judge. teacher: a stage checkpoint for the comparison with the student. only: sections to
+    run, even when they are there already; else those that OUT lacks. against: another bundle, evaluated
+    on the same clips into OUT/against and shown beside. Prints the tables, or with `json` the records.
     """
     if unknown := [name for name in only if name not in SECTIONS]:
         raise BadRequest(f"there is no section {', '.join(unknown)}; sections are {', '.join(SECTIONS)}")
     bench = bench_of(bundle, out, clips, corpus, teacher)
-    digest = bench.renderer.source.manifest["files"]["student.safetensors"]
-    about = {"bundle": bench.renderer.bundle, "student": digest, "clips": clips, "songs": len(bench.songs)}
-    record = stored(out / "results.json", about)
-    for name in only or tuple(name for name in SECTIONS if name not in record["sections"]):
-        started = time.perf_counter()
-        results = finite(SECTIONS[name].measure(bench))
-        spent = {"seconds": round(time.perf_counter() - started, 1), "threads": torch.get_num_threads()}
-        record = stored(out / "results.json", about)  # anew, as another section may have run beside this one
-        record["sections"][name] = {**results, **spent}
-        plots.draw(name, results, out)
-        save(record, out)
-    print(codec.dumps(record, allow_nan=False) if json else markdown(record))
-    return record
+    bench.ears = joint_space(bench)
+    benches = {bench.renderer.bundle: bench}
+    if against is not None:
+        other = bench_of(against, out / "against", clips, corpus, against_teacher, out)
+        bench.ears = other.ears = bench.ears or joint_space(other)
+        name = other.renderer.bundle
+        benches[name if name not in benches else f"{name} ({against})"] = other
+    records = [measured(one, label, only) for label, one in benches.items()]
+    write(out / "results.md", markdown(records))
+    pages = [report.Page(one.out, record) for one, record in zip(benches.values(), records, strict=True)]
+    command = f"attacca evaluate {bundle} --clips {clips}" + "".join(
+        f" --{name} {value}"
+        for name, value in (("corpus", corpus), ("teacher", teacher), ("against", against))
+        if value is not None
+    )
+    write(out / "report.html", report.build(pages, tables(records), [command]))
+    print(codec.dumps(records[0] if against is None else records, allow_nan=False) if json else markdown(records))
+    return records[0]

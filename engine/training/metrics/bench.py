@@ -75,7 +75,12 @@ class Song:
 
 @dataclass
 class Bench:
-    """The evaluation's workplace. clips: the size asked for (400 is full); teacher: a stage checkpoint."""
+    """The evaluation's workplace. clips: the size asked for (400 is full); teacher: a stage checkpoint.
+
+    corpus: the built corpus, whose training split the judge learns from; judge: its file, once it is there;
+    ears: the bundle whose joint space of text and sound listens, if there is one;
+    cache: where rows that cost much are kept, OUT/cache unless two bundles share one; memo: what sections share.
+    """
 
     renderer: ModelRenderer
     songs: list[Song]
@@ -83,6 +88,15 @@ class Bench:
     out: Path
     console: Console
     teacher: Path | None = None
+    corpus: Path | None = None
+    judge: Path | None = None
+    ears: Path | None = None
+    cache: Path = Path()
+    memo: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.cache == Path():
+            self.cache = self.out / "cache"
 
     def scaled(self, full: int) -> int:
         """`full` at 400 clips, fewer in proportion below, at least 2."""

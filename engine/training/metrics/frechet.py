@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.training.metrics.stats import basic_interval, cluster_draws
+from engine.training.metrics.stats import centred_interval, cluster_draws
 
 Array = NDArray[np.float64]
 DIMENSIONS = 64
@@ -57,31 +57,54 @@ class Projection:
         return np.asarray(((data - self.centre) / self.scale) @ self.basis)
 
 
+@dataclass(frozen=True)
+class Reference:
+    """The Gaussian that systems are held against, with what its distance needs prepared."""
+
+    mean: Array
+    covariance: Array
+    half: Array
+
+    @staticmethod
+    def of(data: Array) -> Reference:
+        mean, covariance = moments(data)
+        return Reference(mean, covariance, root(covariance))
+
+    def distance(self, data: Array) -> float:
+        """`frechet` of rows [n, d] and the reference."""
+        mean, covariance = moments(data)
+        cross = np.linalg.eigvalsh(self.half @ covariance @ self.half)
+        shared = np.sqrt(np.maximum(cross, 0.0)).sum()
+        return float(
+            np.square(mean - self.mean).sum() + np.trace(covariance) + np.trace(self.covariance) - 2.0 * shared
+        )
+
+
 def compare(
     systems: dict[str, Array], real: Array, groups: NDArray[np.int64], baseline: str, resamples: int, seed: int
 ) -> dict[str, dict[str, object]]:
-    """Distance of each system's rows [n, d] to `real` [m, d], and its excess over `baseline`'s.
+    """Distance of each system's rows [n, d] to `real` [m, d], and its ratio to `baseline`'s.
 
-    Intervals: basic bootstrap over whole groups (songs) [n], the same draws for all systems, `real` held.
+    Intervals: bootstrap over whole groups (songs) [n], the same draws for all systems, `real` held; centred
+    on the estimate, because drawing songs twice lifts every distance.
     """
-    fixed = moments(real)
-    names = list(systems)
+    reference, names = Reference.of(real), list(systems)
 
     def distances(rows: NDArray[np.int64]) -> Array:
-        return np.array([gaussian_distance(*moments(systems[name][rows]), *fixed) for name in names])
+        return np.array([reference.distance(systems[name][rows]) for name in names])
 
     estimate = distances(np.arange(len(groups)))
     draws = cluster_draws(groups, distances, resamples, seed)
-    low, high = basic_interval(estimate, draws)
     at = names.index(baseline)
-    excess = estimate - estimate[at]
-    excess_low, excess_high = basic_interval(excess, draws - draws[:, [at]])
+    low, high = centred_interval(estimate, draws)
+    ratio, ratios = estimate / estimate[at], draws / draws[:, [at]]
+    ratio_low, ratio_high = centred_interval(ratio, ratios)
     return {
         name: {
             "distance": round(float(estimate[i]), 3),
             "interval": [round(float(low[i]), 3), round(float(high[i]), 3)],
-            f"minus {baseline}": round(float(excess[i]), 3),
-            f"minus {baseline} interval": [round(float(excess_low[i]), 3), round(float(excess_high[i]), 3)],
+            "ratio": round(float(ratio[i]), 4),
+            "ratio interval": [round(float(ratio_low[i]), 4), round(float(ratio_high[i]), 4)],
         }
         for i, name in enumerate(names)
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 def draw(name: str, results: dict[str, Any], out: Path) -> None:
     """Write OUT/<name>.png where the section `name` has a picture."""
-    painter = {"beat": _beat, "control": _control, "frechet": _frechet, "belonging": _belonging}.get(name)
+    painter = {"beat": _beat, "control": _control, "comparison": _comparison, "belonging": _belonging}.get(name)
     if painter is not None:
         figure = painter(results)
         figure.savefig(out / f"{name}.png", dpi=110)
@@ -55,11 +55,25 @@ def _control(results: dict[str, Any]) -> Any:
     return figure
 
 
-def _frechet(results: dict[str, Any]) -> Any:
-    figure, axes = _figure()
+def _comparison(results: dict[str, Any]) -> Any:
+    """Distances of all systems, and distance against wall time of those that have one."""
     rows = results["rows"]
-    _bars(axes[0][0], list(rows), [r["distance"] for r in rows.values()], [tuple(r["interval"]) for r in rows.values()])
-    axes[0][0].set(xlabel="Frechet distance to held-out clips", title=f"{results['clips']} clips a row")
+    figure, axes = _figure(2, 1, 12, 0.9 + 0.3 * len(rows))
+    entries = [r["timbre"] for r in rows.values()]
+    _bars(axes[0][0], list(rows), [e["distance"] for e in entries], [tuple(e["interval"]) for e in entries])
+    axes[0][0].set(xlabel="Frechet distance to held-out clips, timbre", title=f"{results['clips']} clips a row")
+    for kind in ("student", "teacher"):
+        found = {name: r for name, r in rows.items() if name.startswith(kind) and "wall" in r}
+        points = sorted((r["wall"]["network"] + r["wall"]["decoding"], r["timbre"]["distance"], name.split(", ")[1])
+                        for name, r in found.items())  # fmt: skip
+        if points:
+            axes[0][1].plot([p[0] for p in points], [p[1] for p in points], "o-", label=kind)
+        for wall, distance, steps in points:
+            axes[0][1].annotate(steps, (wall, distance), textcoords="offset points", xytext=(4, 4))
+    first = next(iter(rows))
+    axes[0][1].axhline(rows[first]["timbre"]["distance"], linestyle=":", color="black", label=first)
+    axes[0][1].set(xscale="log", xlabel="ms a clip, decoding included", ylabel="Frechet distance, timbre")
+    axes[0][1].legend()
     return figure
 
 
