@@ -18,7 +18,7 @@ from engine.types import MODEL_RATE_HZ
 SONGS = 240
 FEWEST_SONGS = 24
 CLIP_SECONDS = 8.0
-STEPS = 700
+STEPS, FULL_CLIPS = 700, 100
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,16 @@ def teachers(bench: Bench) -> tuple[list[Song], str, frozenset[str]]:
 
 
 def melody_probe(bench: Bench) -> Listener:
-    """Train the probe, or take the one in OUT/probe that was trained on the same songs."""
+    """Train the probe, or take the one in OUT/probe that was trained on the same songs; shorter for few clips."""
     songs, words, names = teachers(bench)
     folder = bench.out / "probe"
     folder.mkdir(parents=True, exist_ok=True)
-    about = json.dumps({"songs": [song.path.name for song in songs], "seconds": CLIP_SECONDS, "steps": STEPS})
+    steps = max(2, min(STEPS, STEPS * bench.clips // FULL_CLIPS))
+    about = json.dumps({"songs": [song.path.name for song in songs], "seconds": CLIP_SECONDS, "steps": steps})
     weights, note = folder / "melody.safetensors", folder / "melody.json"
     if note.is_file() and note.read_text() == about and weights.is_file():
         return Listener(probe.load(weights), words, names)
-    found = probe.train(lessons(list(bench.track(songs, "melody probe"))), STEPS)
+    found = probe.train(lessons(list(bench.track(songs, "melody probe"))), steps)
     probe.save(found, weights)
     Path(note).write_text(about)
     return Listener(found, words, names)

@@ -15,7 +15,7 @@ from engine.training.metrics.stats import shown, summary
 from engine.training.metrics.table import Table
 from engine.types import Audio, PromptPart, Request, Strengths
 
-CLIPS = 50
+CLIPS = 40
 SECONDS = 16.0
 DRUMS_SHARE = 0.8
 

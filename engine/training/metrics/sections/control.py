@@ -18,7 +18,7 @@ from engine.training.metrics.stats import shown, summary
 from engine.training.metrics.table import Table
 from engine.types import MODEL_RATE_HZ, Audio, PromptPart, Request
 
-CLIPS = 50
+CLIPS = 40
 SECONDS = 8.0
 Curve = tuple[Array, Array]
 
