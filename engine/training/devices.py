@@ -158,7 +158,7 @@ class Captured:
         if self.graph is None or not self.fits(inputs):
             return self.as_it_is(inputs)
         for held, fresh in zip(tensors(self.inputs), tensors(inputs), strict=True):
-            held.copy_(fresh, non_blocking=True)
+            held.copy_(fresh.pin_memory() if fresh.device.type == "cpu" else fresh, non_blocking=True)
         self.graph.replay()
         return self.outputs
 
