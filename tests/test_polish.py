@@ -18,6 +18,7 @@ from engine.training import drafting, polish, speaking
 from engine.training import texture as X
 from engine.training.adversary import Adversary, critics_loss
 from engine.training.discriminators import Critics
+from engine.training.temper import choose, temper
 from engine.training.vocoder import AudioWindows
 
 
@@ -115,20 +116,16 @@ def test_energy_error_is_the_gain_and_attack_error_ignores_where_in_a_block():
     assert float(X.attack_error(half, early)) > 1.0
 
 
-def test_lows_error_sees_a_shifted_peak_and_not_the_silence_around_it():
-    bands = torch.arange(F.LOW_BANDS)
+def test_pitch_error_is_in_cents_and_deaf_to_level():
+    def heard(hertz: float, gain: float = 0.3) -> torch.Tensor:
+        tone = gain * torch.sin(2 * np.pi * hertz * torch.arange(F.RATE_HZ) / F.RATE_HZ)
+        return F.analyse_tensor(torch.stack([tone, tone], dim=1))[None, 20:70]
 
-    def note(at: float) -> torch.Tensor:
-        return (-20.0 - 2.0 * (bands - at).square()).clamp_min(-80.0)
-
-    features = torch.full((3, 1, 4, F.CHANNELS), -40.0)
-    features[0, ..., 2 * F.MELS :], features[1, ..., 2 * F.MELS :] = note(30.0), note(30.5)
-    features[2, ..., 2 * F.MELS :] = torch.where(
-        (bands - 30).abs() > 8, note(30.0) + torch.rand(F.LOW_BANDS), note(30.0)
-    )
-    assert float(X.lows_error(features[0], features[0])) == 0.0
-    assert float(X.lows_error(features[1], features[0])) > 1.0
-    assert float(X.lows_error(features[2], features[0])) < 1e-4
+    for hertz in (41.2, 82.4, 164.8):
+        assert float(X.pitch_error(heard(hertz, 0.1), heard(hertz))) < 0.5
+        for cents in (-12.0, 20.0):
+            moved = heard(hertz * 2 ** (cents / 1200))
+            assert float(X.pitch_error(moved, heard(hertz))) == pytest.approx(abs(cents), abs=2.5)
 
 
 @pytest.fixture
@@ -168,7 +165,8 @@ def test_polishing_moves_decoder_and_vocoder_and_leaves_every_latent_alone(windo
     assert not torch.equal(vocoder.level.weight, before)
 
 
-def test_polish_trains_resumes_and_uses_critics(tmp_path):
+def test_polish_trains_resumes_and_uses_critics(tmp_path, monkeypatch):
+    monkeypatch.setattr(polish, "TEMPERED_CLIPS", 2)
     song = (np.tile(plucks(), 2).T * 32767).astype(np.int16)
     save_file({"audio": np.ascontiguousarray(song)}, str(tmp_path / "song.safetensors"))
     codec, vocoder = untrained()
@@ -179,6 +177,32 @@ def test_polish_trains_resumes_and_uses_critics(tmp_path):
     polish.train(files, other, voice, 0.01, tmp_path, 1, console, batch=1, adversarial=True)
     for a, b in zip(codec.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_offset_is_chosen_where_both_steps_fit_best():
+    offsets = (0.5, 0.0, -0.5, -1.0)
+    across = np.array([[0.8, 1.2], [0.9, 1.1], [1.0, 1.0], [1.1, 0.9]])
+    ratios = np.stack([across, across[:, ::-1]], axis=1)
+    np.testing.assert_allclose(choose(np.array(ratios), offsets), [-0.5, -0.5])
+    np.testing.assert_allclose(choose(np.exp(np.array([[[1.0]], [[0.5]]]).repeat(2, 1)), (0.0, -1.0)), [-1.0])
+
+
+@pytest.mark.parametrize(("bias", "tones", "sign"), [(1.0, True, -1), (-2.5, False, 1)])
+def test_tempering_takes_hiss_from_tones_and_gives_it_to_noise(bias, tones, sign):
+    codec, vocoder = untrained()
+    with torch.no_grad():
+        vocoder.spread.bias.fill_(bias)
+    codec.encode = lambda features: features  # type: ignore[method-assign]
+    codec.decode = lambda features: features.mean(dim=1, keepdim=True).expand_as(features)  # type: ignore[method-assign]
+    time = torch.arange(polish.MARGIN * 2 * F.HOP + polish.FRAMES * F.HOP) / F.RATE_HZ
+    partials = sum(torch.sin(2 * np.pi * hertz * time) for hertz in np.geomspace(130, 10_000, 40))
+    wave = 0.02 * partials if tones else 0.1 * torch.randn(len(time), generator=generator())
+    true = polish.clips(torch.stack([wave, wave], dim=-1)[None])
+    offsets = temper(codec, vocoder, true.features, true.wave, speaking.Hiss(0, torch.device("cpu")))
+    assert (sign * offsets > 0.2).mean() > 0.7
+    shift = vocoder.spread.bias.detach() - bias
+    assert float(shift[0]) == pytest.approx(offsets[0], abs=1e-4)
+    assert float(shift[-1]) == pytest.approx(offsets[-1], abs=1e-4)
 
 
 def small() -> Critics:

@@ -11,6 +11,7 @@ a frame is vectorised. In the lows the peaks' frequencies come from the long-win
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from engine.models import features as F
 HOP = 256
 GAMMA = 0.25645 * F.WINDOW**2
 LOW_BINS = 15
+LOBE_HZ = 4.5
+CURVE = 5.75 / (F.RATE_HZ / 8192) ** 2
 Array = NDArray[np.float32]
 
 
@@ -74,16 +77,35 @@ def _nearest(marks: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.where((nearest < 0) | (nearest >= count), 0, nearest).astype(np.intp)
 
 
+@lru_cache(maxsize=1)
+def peak_fit() -> tuple[Array, Array, Array]:
+    """(offset [LOW_BANDS], weights [LOW_BANDS, LOW_BANDS], reach [LOW_BANDS]) of peaks in the lows.
+
+    A steady tone of f Hz is seen at f_j Hz as L - CURVE (f_j - f)^2 dB, the main lobe of the long window. So
+    L_j + CURVE f_j^2 is a line over f_j whose slope is 2 CURVE f; its least-squares slope over the bands within
+    LOBE_HZ of band k says how far f lies from that band: low_db @ weights + offset, in Hz. All of the lobe counts,
+    not only the three bands at its top, where at E1 a tenth of a dB is worth 20 cents.
+    """
+    centres = F.low_centres_hz()
+    apart = centres[:, None] - centres
+    near = (np.abs(apart) <= LOBE_HZ) | (np.abs(np.subtract.outer(np.arange(F.LOW_BANDS), np.arange(F.LOW_BANDS))) <= 1)
+    mean = (apart * near).sum(0) / near.sum(0)
+    centred = (apart - mean) * near
+    slopes = centred / np.square(centred).sum(0)
+    offset = (np.square(apart) * slopes).sum(0) / 2.0
+    reach = centres * (2.0 ** (0.75 / F.LOW_BANDS_PER_OCTAVE) - 1.0)
+    return offset.astype(np.float32), (slopes / (2.0 * CURVE)).astype(np.float32), reach.astype(np.float32)
+
+
 def low_frequencies(low_db: Array, advance: Array) -> Array:
     """Replace the advance [T, K] of the lowest bins by that of the nearest long-window peak.
 
     low_db [T, LOW_BANDS]. A peak counts if it lies within 1.5 bins of the bin's own estimate.
     """
     middle, left, right = low_db[:, 1:-1], low_db[:, :-2], low_db[:, 2:]
-    curve = np.minimum(left - 2 * middle + right, -1e-3)
-    shift = np.clip(0.5 * (left - right) / curve, -0.5, 0.5)
-    band = np.arange(1, F.LOW_BANDS - 1) + shift
-    hertz = F.LOW_FIRST_HZ * 2.0 ** (band / F.LOW_BANDS_PER_OCTAVE)
+    offset, weights, reach = peak_fit()
+    centres = F.low_centres_hz()[1:-1].astype(np.float32)
+    hertz = centres + np.clip((low_db @ weights + offset)[:, 1:-1], -reach[1:-1], reach[1:-1])
     main_lobe = middle > np.maximum(_running_max(low_db, 14)[:, 1:-1] - 20.0, F.FLOOR_DB + 10)
     peak = (middle >= left) & (middle > right) & main_lobe
     target = np.where(peak, hertz * (2 * math.pi * HOP / F.RATE_HZ), 1e3)[:, None, :]

@@ -21,6 +21,7 @@ from engine.models.codec import Residual
 
 HOP = phase.HOP
 SPREADS = 64
+SPREAD_POINTS_HZ = np.geomspace(60.0, 20_000.0, SPREADS)
 FLOOR_DB = -100.0
 NOISE_SPREAD_DB = 5.0
 TONE_SPREAD_DB = 3.0
@@ -62,8 +63,7 @@ class Vocoder(nn.Module):
         nn.init.zeros_(self.spread.bias)
         edges = F.mel_edges_hz()
         self.register_buffer("level_map", bin_interpolation(edges[1:-1]), persistent=False)
-        spread_points = np.geomspace(60.0, 20_000.0, SPREADS)
-        self.register_buffer("spread_map", bin_interpolation(spread_points), persistent=False)
+        self.register_buffer("spread_map", bin_interpolation(SPREAD_POINTS_HZ), persistent=False)
 
     def forward(self, mel: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
         x = torch.cat([mel, low], dim=-1) / 40.0 + 1.0

@@ -21,7 +21,8 @@ Seen = tuple[Tensor, list[Tensor]]
 
 def conv(width_in: int, width_out: int, kernel: tuple[int, int], stride: tuple[int, int]) -> nn.Module:
     padding = (kernel[0] // 2, kernel[1] // 2)
-    return weight_norm(nn.Conv2d(width_in, width_out, kernel, stride, padding))
+    normed: nn.Module = weight_norm(nn.Conv2d(width_in, width_out, kernel, stride, padding))
+    return normed
 
 
 class Critic(nn.Module):

@@ -7,6 +7,7 @@ is what is shipped and what the tests hold this one to.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -43,11 +44,17 @@ def carriers(previous: Tensor, current: Tensor, drop: float = 3.0) -> Tensor:
     return nearest(peak & (shared > running_max(current, 12) - drop))
 
 
+@lru_cache(maxsize=4)
+def peak_fit(device: str) -> tuple[Tensor, ...]:
+    """`phase.peak_fit` and the bands' centres on a device."""
+    return tuple(torch.from_numpy(x).to(device) for x in (*phase.peak_fit(), F.low_centres_hz().astype("float32")))
+
+
 def low_frequencies(low_db: Tensor, advance: Tensor) -> Tensor:
     middle, left, right = low_db[..., 1:-1], low_db[..., :-2], low_db[..., 2:]
-    shift = (0.5 * (left - right) / (left - 2 * middle + right).clamp_max(-1e-3)).clamp(-0.5, 0.5)
-    band = torch.arange(1, F.LOW_BANDS - 1, device=low_db.device) + shift
-    hertz = F.LOW_FIRST_HZ * 2.0 ** (band / F.LOW_BANDS_PER_OCTAVE)
+    offset, weights, reach, centres = peak_fit(str(low_db.device))
+    shift = torch.minimum(torch.maximum(low_db @ weights + offset, -reach), reach)
+    hertz = (centres + shift)[..., 1:-1]
     main_lobe = middle > (running_max(low_db, 14)[..., 1:-1] - 20.0).clamp_min(F.FLOOR_DB + 10)
     peak = (middle >= left) & (middle > right) & main_lobe
     target = torch.where(peak, hertz * (2 * math.pi * phase.HOP / F.RATE_HZ), 1e3)

@@ -22,13 +22,15 @@ from engine.training import texture as X
 from engine.training.adversary import Adversary
 from engine.training.discriminators import Critics
 from engine.training.loop import Stage, run
+from engine.training.temper import temper
 from engine.training.vocoder import FRAMES, MARGIN, AudioWindows
 
 BATCH = 4
 TRUE_SHARE = 0.25
 LATENT_NOISE = 0.03
+TEMPERED_CLIPS = 48
 WEIGHTS = {
-    "texture": 1.0, "mels": 0.5, "energy": 0.25, "attacks": 0.4, "lows": 0.2, "direct": 0.1, "adversary": 0.2,
+    "texture": 1.0, "mels": 0.5, "energy": 0.25, "attacks": 0.4, "pitch": 0.02, "direct": 0.1, "adversary": 0.2,
 }  # fmt: skip
 
 
@@ -96,7 +98,8 @@ class Polish:
         with devices.autocast(self.device):
             decoded = self.model.codec.decode(self.latents(true.features)).float()
         heard = torch.where(plain, true.features, decoded)
-        level, share = speaking.magnitudes(self.model.vocoder, heard)
+        level, spread = speaking.levels(self.model.vocoder, heard)
+        share = speaking.shares(level, spread)
         phases = speaking.drafted(level, heard[..., 2 * F.MELS :])
         waves = [speaking.spoken(level, share, phases, self.hiss.draw(level)) for _ in range(2)]
         weight = 0.3 + ((true.level + 90.0) / 60.0).clamp(0.0, 1.5)
@@ -105,7 +108,7 @@ class Polish:
             "mels": X.mels_error(decoded, true.features),
             "energy": X.energy_error(decoded, true.features),
             "attacks": X.attack_error(decoded, true.features),
-            "lows": X.lows_error(decoded, true.features),
+            "pitch": X.pitch_error(decoded, true.features),
             "direct": ((level - true.level).abs() * weight).mean(),
         }
         if self.adversary is not None:
@@ -139,5 +142,15 @@ def train(
     adversary = Adversary(Critics().to(device), seconds, folder) if adversarial else None
     beside = () if adversary is None else (adversary.stage,)
     stage = Stage("polish", model, seconds, folder, lr=lr, decay=0.998, beside=beside)
-    run(stage, console, Polish(model, windows, seed, batch, adversary).step, every=25)
+    task = Polish(model, windows, seed, batch, adversary)
+    run(stage, console, task.step, every=25)
+    settle(task, seed)
     return codec.eval(), vocoder.eval()
+
+
+def settle(task: Polish, seed: int) -> None:
+    """Set the amount of hiss by clips that are the same for the same seed."""
+    audio = torch.from_numpy(task.windows.batch(TEMPERED_CLIPS, np.random.default_rng(seed + 6)))
+    true = clips(devices.to_device(audio, task.device))
+    hiss = speaking.Hiss(seed + 6, task.device)
+    temper(task.model.codec, task.model.vocoder, true.features, true.wave, hiss)

@@ -19,17 +19,20 @@ from engine.training import devices, drafting
 EDGE = F.WINDOW - V.HOP
 
 
-def magnitudes(model: Vocoder, features: Tensor) -> tuple[Tensor, Tensor]:
-    """Levels in dB and noise shares [B, 2, 2 T, BINS] of features [B, T, CHANNELS] dB."""
+def levels(model: Vocoder, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Levels in dB and spreads in dB [B, 2, 2 T, BINS], of features [B, T, CHANNELS] dB."""
     batch, frames, _ = features.shape
     mel = features[..., : 2 * F.MELS].reshape(batch, frames, 2, F.MELS).transpose(1, 2).flatten(0, 1)
     low = features[..., 2 * F.MELS :].repeat_interleave(2, dim=0)
     with devices.autocast(features.device):
         level, spread = model(mel, low)
-    level, spread = level.float(), spread.float() @ model.spread_map
-    share = V.noise_share(level, spread)
     shape = (batch, 2, 2 * frames, F.BINS)
-    return level.reshape(shape), share.reshape(shape)
+    return level.float().reshape(shape), (spread.float() @ model.spread_map).reshape(shape)
+
+
+def shares(level: Tensor, spread: Tensor) -> Tensor:
+    """Noise shares of levels and spreads [B, 2, T, BINS]."""
+    return V.noise_share(level.flatten(0, 1), spread.flatten(0, 1)).reshape(level.shape)
 
 
 @torch.no_grad()

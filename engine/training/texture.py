@@ -7,12 +7,14 @@ for the texture's law, for energy and for attacks as high as they were.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 from engine.models import codec as C
 from engine.models import features as F
+from engine.models import phase
 
 SPECTRA = ((4096, 1024), (512, 128))
 SPECTRUM_FLOOR = 1e-7
@@ -57,7 +59,7 @@ def texture_score(first: Tensor, second: Tensor, true: Tensor) -> Tensor:
             steps = [view.diff(dim=axis) for view in views]
             count = weight.shape[axis] - 1
             both = torch.minimum(weight.narrow(axis, 0, count), weight.narrow(axis, 1, count))
-            total = total + 0.5 * energy_score(*steps, both)
+            total = total + 0.5 * energy_score(steps[0], steps[1], steps[2], both)
     return total / len(SPECTRA)
 
 
@@ -94,13 +96,23 @@ def attack_error(found: Tensor, true: Tensor) -> Tensor:
     return total / 2.0
 
 
-def lows_error(found: Tensor, true: Tensor) -> Tensor:
-    """Error in dB of steps between neighbouring low bands of [B, T, CHANNELS] around what is loud there.
+@lru_cache(maxsize=4)
+def _cents(device: str) -> tuple[Tensor, Tensor]:
+    """`phase.peak_fit` in cents instead of Hz: (weights [LOW_BANDS, LOW_BANDS], a step between bands)."""
+    _, weights, _ = phase.peak_fit()
+    hertz = torch.from_numpy(F.low_centres_hz()).float()
+    per_hz = 1200.0 / math.log(2.0) / hertz
+    return (torch.from_numpy(weights) * per_hz).to(device), torch.tensor(1200.0 / F.LOW_BANDS_PER_OCTAVE).to(device)
 
-    A bass note's pitch is read from the slopes beside its peak (`phase.low_frequencies`).
+
+def pitch_error(found: Tensor, true: Tensor) -> Tensor:
+    """Mean error in cents, at most a quarter tone each, of the peaks in the lows of features [B, T, CHANNELS].
+
+    Peaks are those of the truth, within 20 dB of the loudest band; where they lie is read as `phase` reads it.
     """
     a, b = (features[..., 2 * F.MELS :] for features in (found, true))
-    loud = b - b.amax(dim=-1, keepdim=True)
-    weight = ((loud + 24.0) / 24.0).clamp_min(0.0) * (b > -60.0)
-    near = torch.maximum(weight[..., 1:], weight[..., :-1])
-    return ((a.diff(dim=-1) - b.diff(dim=-1)).abs() * near).sum() / near.sum().clamp_min(1.0)
+    weights, step = _cents(str(b.device))
+    inner = b[..., 1:-1]
+    peak = (inner >= b[..., :-2]) & (inner > b[..., 2:]) & (inner > -60.0) & (inner > b.amax(-1, keepdim=True) - 20.0)
+    off = torch.minimum(((a - b) @ weights)[..., 1:-1].abs(), step)
+    return (off * peak).sum() / peak.sum().clamp_min(1)
