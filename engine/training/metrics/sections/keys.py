@@ -83,7 +83,7 @@ def table(results: dict[str, Any]) -> Table:
     share = {
         key: results["keys"]["model"][key]["mean"] / max(results["keys"]["held-out"][key]["mean"], 1e-6)
         for key in ("key", "scale")
-        if results["keys"]["model"][key]["mean"] is not None
+        if None not in (results["keys"]["model"][key]["mean"], results["keys"]["held-out"][key]["mean"])
     }
     remarks = [
         f"Target: {TARGET:g}. The model's share of what held-out clips reach: "
