@@ -23,8 +23,8 @@ from engine.training.corpus import sample
 from engine.training.corpus.mix import Mixed, song_frames
 from engine.training.corpus.soundfonts import KNOWN
 from engine.training.corpus.sources import Sources
+from engine.training.metrics import casting, systems
 from engine.training.metrics import clips as C
-from engine.training.metrics import systems
 from engine.training.metrics.bench import Bench, Song
 from engine.training.metrics.sections import beat, comparison
 from tests.handmade_song import handmade_song
@@ -44,6 +44,12 @@ def make_song(path: Path, tempo: int, seed: int, style: str) -> None:
     a, b = noise.astype(np.float32)
     mixed = Mixed(a + b, a, b, ("drums",), ("bass", "lead"), np.full((frames // 512, 5), 1e-3, np.float32), -14.0)
     sample.store(path, song, mixed, ["a fast house track", "piano"], Sources(KNOWN[0], {}, {}, False))
+
+
+@pytest.fixture
+def no_composer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where no instruments are installed; `test_judging` has the composer."""
+    monkeypatch.setattr(casting, "composed_rows", lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +98,13 @@ def test_belonging(place: Path) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_comparison(place: Path) -> None:
+def test_comparison(place: Path, no_composer: None) -> None:
     found = measured(place, "judge", "comparison")["sections"]
     rows, listen = found["comparison"]["rows"], found["comparison"]["listen"]
     assert (place / "out" / "comparison.png").is_file()
     students = {f"student, {n} step{'s' if n > 1 else ''}" for n in (1, 2, 4, 8)}
     teachers = {f"teacher, {n} step{'s' if n > 1 else ''}" for n in (1, 2, 4, 8, 50)}
-    real = {comparison.HELD_OUT, comparison.CODED, comparison.COMPOSER, comparison.REPEATED, comparison.RANDOM}
+    real = {comparison.HELD_OUT, comparison.CODED, comparison.REPEATED, comparison.RANDOM}
     assert set(rows) == students | teachers | real
     for name in students | teachers:
         assert rows[name]["timbre"]["distance"] > rows[comparison.HELD_OUT]["timbre"]["distance"], name
@@ -106,7 +112,7 @@ def test_comparison(place: Path) -> None:
     assert rows["teacher, 50 steps"]["wall"]["network"] > rows["student, 1 step"]["wall"]["network"]
     assert rows["teacher, 50 steps"]["timbre"]["ratio"] == 1.0
     assert rows[comparison.RANDOM]["timbre"]["distance"] == rows[comparison.HELD_OUT]["timbre"]["distance"]
-    assert rows[comparison.HELD_OUT]["style"]["mean"] >= rows[comparison.RANDOM]["style"]["mean"]
+    assert all(0 <= row["style"]["mean"] <= 1 <= row["inception"]["mean"] <= 3 + 1e-6 for row in rows.values())
     assert set(rows) - set(listen["shown"]) == {comparison.RANDOM}
     assert all(
         (place / "out" / "clips" / f"{stem}.ogg").is_file() for stems in listen["shown"].values() for stem in stems
@@ -114,7 +120,7 @@ def test_comparison(place: Path) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_solvers_and_novelty(place: Path) -> None:
+def test_solvers_and_novelty(place: Path, no_composer: None) -> None:
     found = measured(place, "solvers", "novelty")["sections"]
     assert set(found["solvers"]["passes"]) == {"1", "2"}
     for passes, entry in found["solvers"]["passes"].items():
@@ -137,7 +143,7 @@ def test_report_holds_everything_and_fetches_nothing(place: Path) -> None:
     page = (place / "out" / "report.html").read_text()
     assert "Nothing broken" in page and "attacca evaluate" in page
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
-    assert "http" not in page
+    assert "http" not in re.sub(r"data:[^\"']+", "", page)
 
 
 def test_two_bundles_stand_side_by_side(

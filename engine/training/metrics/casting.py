@@ -132,9 +132,12 @@ def composed_rows(cast: Cast) -> Rows | None:
     wanted = targets(cast)
 
     def make() -> Rows:
-        count = len(wanted)
-        parts = cast.pool.map(voices.describe_composed, *zip(*wanted, strict=True), cast.listened(count))
-        return voices.joined(list(cast.track(parts, "compare: composer", count)))
+        kept_songs = {str(clip.song.path) for clip in listed(cast)}
+        songs = dict.fromkeys(str(clip.song.path) for clip in cast.asked)
+        parts = cast.pool.map(
+            voices.describe_composed, *zip(*wanted, strict=True), [song in kept_songs for song in songs]
+        )  # fmt: skip
+        return voices.joined(list(cast.track(parts, "compare: composer", len(wanted))))
 
     try:
         return kept(cast.bench, [cast.key, "composer"], make)
@@ -144,10 +147,10 @@ def composed_rows(cast: Cast) -> Rows | None:
 
 @torch.no_grad()
 def wall_ms(bench: Bench, system: systems.System, given: Conditions, teacher: Any) -> dict[str, float]:
-    """Milliseconds of one clip alone, network and decoding: medians of 5 on all threads, fp32 for all systems."""
+    """Milliseconds of one clip alone, network and decoding: medians of a few on all threads, fp32 for all systems."""
     one = given.map(lambda value: value[:1])
     making, decoding = [], []
-    for index in range(TIMINGS if system.steps < 20 else 2):
+    for index in range(bench.scaled(TIMINGS) if system.steps < 20 else 2):
         started = time.perf_counter()
         latents = systems.made(system, bench.renderer.networks.student, teacher, one, [index], half=False)
         halfway = time.perf_counter()

@@ -58,9 +58,10 @@ def strangers(groups: scores.Indices) -> scores.Indices:
 
 def spread_rows(cast: casting.Cast, system: systems.System) -> Rows:
     """A few conditions under eight seeds each, in that order."""
-    picked = np.linspace(0, len(cast.given) - 1, SPREAD_CONDITIONS).round().astype(int)
-    batches = [cast.given[i].map(lambda value: value[:1].expand(SPREAD_SEEDS, *value.shape[1:])) for i in picked]
-    seeds = [[SPREAD_SEED + 100 * i + k for k in range(SPREAD_SEEDS)] for i in range(len(batches))]
+    conditions, count = cast.bench.scaled(SPREAD_CONDITIONS), cast.bench.scaled(SPREAD_SEEDS)
+    picked = np.linspace(0, len(cast.given) - 1, conditions).round().astype(int)
+    batches = [cast.given[i].map(lambda value: value[:1].expand(count, *value.shape[1:])) for i in picked]
+    seeds = [[SPREAD_SEED + 100 * i + k for k in range(count)] for i in range(len(batches))]
 
     def make() -> Rows:
         parts = cast.pool.map(voices.describe_made, [system] * len(batches), batches, seeds)
@@ -75,7 +76,7 @@ def spread(cast: casting.Cast, projection: frechet.Projection, real: float) -> d
     for system in SPREAD:
         if system.kind == "student" or cast.bench.teacher is not None:
             data = projection(spread_rows(cast, system)["timbre"].astype(np.float64))
-            each = [scores.mean_distance(part) / real for part in data.reshape(-1, SPREAD_SEEDS, data.shape[1])]
+            each = [scores.mean_distance(part) / real for part in np.split(data, cast.bench.scaled(SPREAD_CONDITIONS))]
             found[system.name] = scores.clustered_mean(np.array(each), np.arange(len(each)))
     return found
 
