@@ -73,7 +73,7 @@ def pulse_of(mid: Tensor) -> Tensor:
     size = 2 * max(LAGS[1], flux.shape[-1])
     power = torch.fft.rfft(flux, size).abs().square()
     correlation = torch.fft.irfft(power, size)
-    scaled = correlation[..., LAGS[0] : LAGS[1]] / (correlation[..., :1] + 1e-3)
+    scaled: Tensor = correlation[..., LAGS[0] : LAGS[1]] / (correlation[..., :1] + 1e-3)
     return scaled.flatten(1)
 
 

@@ -72,9 +72,8 @@ def clips_of(files: list[Path], rng: Rng, console: Console, seconds: float = mat
         group = order[first : first + GROUP]
         facts = [metadata(path) for path in group]
         texts = [list(dict.fromkeys(song["captions"]))[:CAPTIONS] for song in facts]
-        embedded = iter(embed_all([text for own in texts for text in own]).split([len(own) for own in texts]))
-        for path, song in zip(group, facts, strict=True):
-            sentences = next(embedded)
+        embedded = torch.split(embed_all([text for own in texts for text in own]), [len(own) for own in texts])
+        for path, song, sentences in zip(group, facts, embedded, strict=True):
             if len(sentences) > 0:
                 clips.append(clip_of(_arrays(path), song, sentences))
     return clips
