@@ -135,6 +135,20 @@ def windows(tmp_path: Path) -> AudioWindows:
     return AudioWindows([tmp_path / "song.safetensors"], np.random.default_rng(0))
 
 
+def test_windows_are_detuned_by_as_many_cents_as_asked(windows):
+    time = np.arange(60_000) / F.RATE_HZ
+    windows.songs = [(np.sin(2 * np.pi * 1000 * time)[:, None] * np.full(2, 20_000.0)).astype(np.int16)]
+    found = []
+    for wave in windows.batch(24, np.random.default_rng(0), 60.0):
+        assert wave.shape == (windows.samples, 2)
+        spectrum = np.abs(np.fft.rfft(wave[:, 0] * np.hanning(len(wave)), 1 << 19))
+        found.append(1200 * np.log2(spectrum.argmax() * F.RATE_HZ / (1 << 19) / 1000))
+    plain = np.abs(found) < 0.2
+    assert 0.2 < plain.mean() < 0.8
+    assert 30 < np.abs(found).max() < 60.5
+    assert np.min(found) < -10 < 10 < np.max(found)
+
+
 def untrained() -> tuple[Codec, V.Vocoder]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -29,6 +29,7 @@ BATCH = 4
 TRUE_SHARE = 0.25
 LATENT_NOISE = 0.03
 TEMPERED_CLIPS = 48
+DETUNE_CENTS = 60.0
 WEIGHTS = {
     "texture": 1.0, "mels": 0.5, "energy": 0.25, "attacks": 0.4, "pitch": 0.02, "direct": 0.1, "adversary": 0.2,
 }  # fmt: skip
@@ -88,7 +89,7 @@ class Polish:
 
     def feed(self) -> tuple[Clips, Tensor]:
         """A batch, and which of its clips the vocoder hears uncoded [B, 1, 1]."""
-        audio = torch.from_numpy(self.windows.batch(self.batch, self.rng))
+        audio = torch.from_numpy(self.windows.batch(self.batch, self.rng, DETUNE_CENTS))
         plain = torch.from_numpy(self.rng.random(self.batch) < TRUE_SHARE)[:, None, None]
         return clips(devices.to_device(audio, self.device)), devices.to_device(plain, self.device)
 

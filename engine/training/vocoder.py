@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +33,24 @@ class AudioWindows:
         self.songs = [read(files[i], ("audio",))["audio"] for i in picked]
         self.samples = (FRAMES + 2 * MARGIN) * F.HOP
 
-    def batch(self, count: int, rng: Rng) -> NDArray[np.float32]:
+    def batch(self, count: int, rng: Rng, detune_cents: float = 0.0) -> NDArray[np.float32]:
+        """Windows [count, samples, 2]; every second one, on average, is detuned by up to +-`detune_cents`."""
         rows = []
         for index in rng.integers(len(self.songs), size=count):
             song = self.songs[index]
-            first = int(rng.integers(len(song) - self.samples))
-            rows.append(song[first : first + self.samples])
-        return np.stack(rows).astype(np.float32) / 32768.0
+            cents = float(rng.uniform(-detune_cents, detune_cents)) * float(rng.random() < 0.5)
+            needed = math.ceil(self.samples * 2.0 ** (cents / 1200.0)) + 8 * bool(cents)
+            first = int(rng.integers(len(song) - needed))
+            row = song[first : first + needed].astype(np.float32) / 32768.0
+            rows.append(detuned(row, cents)[: self.samples] if cents else row)
+        return np.stack(rows)
+
+
+def detuned(audio: NDArray[np.float32], cents: float) -> NDArray[np.float32]:
+    """The audio [samples, channels] played faster (or slower), so that it sounds `cents` higher (or lower)."""
+    import soxr
+
+    return np.asarray(soxr.resample(audio, F.RATE_HZ * 2.0 ** (cents / 1200.0), F.RATE_HZ), np.float32)
 
 
 @torch.no_grad()
