@@ -14,7 +14,7 @@ from rich.console import Console
 
 from engine.models import features as F
 from engine.training.corpus.captions import style_phrases
-from engine.training.metrics import composer, exhibits, judge, report, scores, stats
+from engine.training.metrics import composer, exhibits, judge, report, scores, stats, verdicts
 from engine.training.metrics.phrasings import UNSEEN, seen
 from engine.training.metrics.table import Table, beside
 
@@ -197,6 +197,34 @@ def test_tables_side_by_side() -> None:
     assert both.header == ["", "bundle", "x"]
     assert both.rows == [["a", "old", "1"], ["a", "new", "3"], ["b", "old", "2"], ["c", "new", "4"]]
     assert both.remarks == ["same", "old: only here"]
+
+
+def test_verdicts_follow_intervals_and_leave_out_what_was_not_measured() -> None:
+    def entry(mean: float, low: float, high: float) -> dict[str, object]:
+        return {"mean": mean, "interval": [low, high], "n": 9}
+
+    row = {"timbre": {"distance": 9.0, "interval": [8.0, 9.5], "ratio": 1.05, "ratio interval": [1.0, 1.2]}}
+    sections = {
+        "codec": {
+            "rows": {"both": {"log_mel_smoothed_db": entry(2.2, 2.0, 2.4), "loudness_lu": entry(-0.8, -1, -0.6)}}
+        },
+        "comparison": {"teacher": True, "rows": {"student, 4 steps": row}},
+        "text": {"gap": entry(0.05, -0.02, 0.2), "rows": {"seen": {"style": {"mean": None}}}},
+        "beat": {"rows": {"model": {"f": entry(0.6, 0.5, 0.7)}, "held-out": {"f": entry(0.8, 0.7, 0.9)}}},
+    }
+    found = verdicts.table({"sections": sections})
+    assert found is not None
+    assert {line[0]: line[-1] for line in found.rows} == {
+        "codec: log-mel error over 5 frames, dB": "yes",
+        "codec: loudness, LU": "no",
+        "student, 4 steps: timbre distance over the teacher's": "in doubt",
+        "seen less unseen": "in doubt",
+        "Beat-F over held-out clips' own": "no",
+    }
+    assert verdicts.table({"sections": {}}) is None
+    sections["comparison"]["teacher"] = False
+    again = verdicts.table({"sections": sections})
+    assert again is not None and len(again.rows) == len(found.rows) - 1
 
 
 def test_html_escapes_what_tables_and_captions_say(tmp_path: Path) -> None:

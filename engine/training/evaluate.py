@@ -24,7 +24,7 @@ from engine.models.joint import Joint
 from engine.render.generate import ModelRenderer
 from engine.render.load import load_renderer
 from engine.training import data
-from engine.training.metrics import plots, report
+from engine.training.metrics import plots, report, verdicts
 from engine.training.metrics.bench import Bench, Song
 from engine.training.metrics.rows import bundle_key, digest, file_key
 from engine.training.metrics.sections import (
@@ -145,6 +145,9 @@ def save(record: dict[str, Any], out: Path) -> None:
 def tables(records: list[dict[str, Any]]) -> dict[str, Table]:
     """All tables in the order of SECTIONS, those of several bundles side by side."""
     found = {}
+    heads = {r["about"]["label"]: head for r in records if (head := verdicts.table(r)) is not None}
+    if heads:
+        found["figures"] = beside(heads) if len(heads) > 1 else next(iter(heads.values()))
     for name, section in SECTIONS.items():
         own = {r["about"]["label"]: section.table(r["sections"][name]) for r in records if name in r["sections"]}
         if own:
@@ -160,7 +163,7 @@ def markdown(records: list[dict[str, Any]]) -> str:
     for name, table in tables(records).items():
         spent = [record["sections"][name] for record in records if name in record["sections"]]
         times = ", ".join(f"{found['seconds']:.0f} s on {found['threads']} threads" for found in spent)
-        lines += [table.markdown(), f"({times})", ""]
+        lines += [table.markdown(), *([f"({times})", ""] if times else [])]
     total = sum(found["seconds"] for record in records for found in record["sections"].values())
     return "\n".join([*lines, f"{total / 60:.1f} minutes in all.", ""])
 

@@ -109,7 +109,7 @@ def build(pages: list[Page], tables: dict[str, Table], commands: list[str]) -> s
             for page in pages
             if name in page.record["sections"]
         )
-        parts.append(f'<section id="{name}">{table.html()}{plots_html(pages, name)}<p>({spent})</p></section>')
+        parts.append(f'<section id="{name}">{table.html()}{plots_html(pages, name)}<p>{spent}</p></section>')
     parts.append("<section id='clips'>" + "".join(clips_html(page) for page in pages) + "</section>")
     parts.append("<h2>How this was made</h2><ul>" + "".join(f"<li><code>{escape(c)}</code></li>" for c in commands))
     parts += [f"<li>{escape(name)} {escape(number)}</li>" for name, number in versions().items()]

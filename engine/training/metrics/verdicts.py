@@ -1,0 +1,114 @@
+"""The figures to reach, beside what was found: one table at the head of an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.training.metrics.stats import shown
+from engine.training.metrics.table import Table
+
+STUDENT, BEAT_SHARE = "student, {} step{}", 0.85
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A target: where its summary lies in a record's sections, and the range (low, high) that reaches it."""
+
+    name: str
+    path: tuple[str, ...]
+    low: float = float("-inf")
+    high: float = float("inf")
+    digits: int = 2
+
+    @property
+    def target(self) -> str:
+        if self.low == float("-inf"):
+            return f"at most {self.high:g}"
+        return f"at least {self.low:g}" if self.high == float("inf") else f"{self.low:g} to {self.high:g}"
+
+
+def _steps(count: int) -> str:
+    return STUDENT.format(count, "s" if count > 1 else "")
+
+
+FIGURES = (
+    Figure("codec: log-mel error over 5 frames, dB", ("codec", "rows", "both", "log_mel_smoothed_db"), high=2.5),
+    Figure("codec: onset flux correlation", ("codec", "rows", "both", "onset_flux_correlation"), low=0.9),
+    Figure("codec: loudness, LU", ("codec", "rows", "both", "loudness_lu"), -0.5, 0.5),
+    *(
+        Figure(f"{_steps(n)}: {space} distance over the teacher's", ("comparison", "rows", _steps(n), key), 0, most)
+        for n, most in ((4, 1.1), (2, 1.2), (1, 1.5))
+        for space, key in (("timbre", "timbre"), ("judge", "embedding"))
+    ),
+    *(
+        Figure(f"{_steps(n)}: {space} distance over its rival's", ("solvers", "passes", str(n), key, _steps(n)), 0, 1)
+        for n in (1, 2)
+        for space, key in (("timbre", "timbre"), ("judge", "embedding"))
+    ),
+    Figure("bass within 20 cents of key or chord", ("bass", "rows", "model", "in_key"), low=0.9),
+    Figure("key agreement", ("keys", "keys", "model", "key"), low=0.9),
+    Figure("melody accuracy by the probe", ("control", "melody", "probe", "model"), low=0.9),
+    Figure("melody accuracy by chroma", ("control", "melody", "accuracy", "model"), low=0.75),
+    Figure("intensity MSE, dB^2", ("control", "intensity", "mse_db2", "model"), high=3.0),
+    Figure("continuations nearest to their own context", ("belonging", "rows", "model", "nearest"), low=0.8),
+    Figure("seams: spectrum within 3 dB, share", ("seams", "within_target"), low=0.8),
+    Figure("right style from phrasings that were seen", ("text", "rows", "seen", "style"), low=0.8),
+    Figure("right style from other words", ("text", "rows", "unseen", "style"), low=0.8),
+    Figure("seen less unseen", ("text", "gap"), -0.1, 0.1),
+)  # fmt: skip
+
+
+def found(sections: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any] | None:
+    """The summary at a path, a compared row as that of its ratio; None where it was not measured."""
+    at: Any = sections
+    for key in path:
+        if not isinstance(at, dict) or key not in at:
+            return None
+        at = at[key]
+    if "ratio" in at:
+        return {"mean": at["ratio"], "interval": at["ratio interval"]}
+    return at if at.get("mean") is not None else None
+
+
+def verdict(figure: Figure, entry: dict[str, Any]) -> str:
+    """yes, no, or in doubt where the interval holds the border."""
+    low, high = entry["interval"]
+    if figure.low <= low and high <= figure.high:
+        return "yes"
+    return "in doubt" if figure.low <= entry["mean"] <= figure.high else "no"
+
+
+def extra(sections: dict[str, Any]) -> list[list[str]]:
+    """Targets that are set against held-out clips: beats and novelty."""
+    rows = []
+    beats = sections.get("beat", {}).get("rows", {})
+    if "held-out" in beats:
+        share = beats["model"]["f"]["mean"] / max(beats["held-out"]["f"]["mean"], 1e-9)
+        reached = "yes" if share >= BEAT_SHARE else "no"
+        rows.append(["Beat-F over held-out clips' own", f"{share:.2f}", f"at least {BEAT_SHARE:g}", reached])
+    novel = sections.get("novelty", {}).get("rows", {})
+    real, made = novel.get("held-out clips"), novel.get(_steps(4))
+    if real and made:
+        most = real["over 0.95"]["interval"][1]
+        share = made["over 0.95"]["mean"]
+        cells = [shown(made["over 0.95"]), f"at most {most:.3f} (held-out clips')", "yes" if share <= most else "no"]
+        rows.append(["novelty: nearest training clip over 0.95, share", *cells])
+    return rows
+
+
+def table(record: dict[str, Any]) -> Table | None:
+    """All targets that were measured; None if none was."""
+    sections = record["sections"]
+    rows = []
+    for figure in FIGURES:
+        entry = found(sections, figure.path)
+        if entry is not None and not ("over the teacher" in figure.name and not sections["comparison"]["teacher"]):
+            rows.append([figure.name, shown(entry, figure.digits), figure.target, verdict(figure, entry)])
+    rows += extra(sections)
+    if not rows:
+        return None
+    remark = (
+        "Yes: the whole interval reaches the target; in doubt: the mean does. Timing and texture: their own tables."
+    )
+    return Table("Figures to reach", ["", "found", "target", "reached"], rows, [remark])
