@@ -25,8 +25,8 @@ def diffuse(clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
 
 
 def logit_normal_times(count: int, generator: torch.Generator, mean: float = 0.2) -> Tensor:
-    """Training times in (0, 1), densest in the middle (Esser et al. 2024, logit-normal)."""
-    return torch.sigmoid(torch.randn(count, generator=generator) + mean)
+    """Training times in (0, 1) on the generator's device, densest in the middle (Esser et al. 2024, logit-normal)."""
+    return torch.sigmoid(torch.randn(count, generator=generator, device=generator.device) + mean)
 
 
 def time_grid(steps: int, shift: float = 1.0) -> Tensor:
@@ -44,7 +44,7 @@ def guided_velocity(model: Denoiser, given: Conditions, guidance: Tensor) -> Vel
     both = Conditions(**{k: torch.cat([v, getattr(null, k)]) for k, v in vars(given).items()})
 
     def velocity(z: Tensor, time: Tensor) -> Tensor:
-        ones = torch.ones(2 * len(z))
+        ones = torch.ones(2 * len(z), device=z.device)
         full, empty = model(torch.cat([z, z]), torch.cat([time, time]), ones, both).chunk(2)
         result: Tensor = empty + guidance[:, None, None] * (full - empty)
         return result

@@ -8,6 +8,7 @@ teacher's two. Without a teacher the student teaches itself: the data give the v
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from torch import Tensor
 from engine.diffusion.flow import Velocity, diffuse, guided_velocity, logit_normal_times
 from engine.diffusion.jumps import SMALLEST_JUMP, Hold, mean_velocity, midpoint, pinned, two_halves
 from engine.models.denoiser import Conditions, Denoiser
-from engine.training import windows
+from engine.training import devices, windows
 from engine.training.data import Latents
+from engine.training.devices import autocast
 from engine.training.loop import Averaged, Stage, run
 
 WINDOW = 128
@@ -33,16 +35,27 @@ Example = tuple[Tensor, Tensor, Conditions]
 def draw_guidance(count: int, generator: torch.Generator) -> Tensor:
     """Scales in [1, 6], half of them below 1.7, where the useful ones lie."""
     low, high = GUIDANCE_RANGE
-    return low + (high - low) * torch.rand(count, generator=generator).pow(3)
+    return low + (high - low) * torch.rand(count, generator=generator, device=generator.device).pow(3)
+
+
+def counts(size: int) -> tuple[int, int]:
+    """(examples of jump 0, examples of jump 0 or 1/8) of a batch: a quarter, two quarters; the rest are long."""
+    each = max(1, size // 4)
+    return each, 2 * each
 
 
 def draw_jumps(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """(time, jump) [count]: a quarter each of jumps 0 and 1/8, the rest long; times on each jump's own grid."""
-    flows = base = max(1, count // 4)
-    long = torch.tensor(LONG_JUMPS)[torch.randint(len(LONG_JUMPS), (count - flows - base,), generator=generator)]
-    jump = torch.cat([torch.zeros(flows), torch.full((base,), SMALLEST_JUMP), long])
+    flows, short = counts(count)
+    device = generator.device
+    picked = torch.randint(len(LONG_JUMPS), (count - short,), generator=generator, device=device)
+    long = torch.tensor(LONG_JUMPS, device=device)[picked]
+    jump = torch.cat(
+        [torch.zeros(flows, device=device), torch.full((short - flows,), SMALLEST_JUMP, device=device), long]
+    )
     places = (1.0 / jump[flows:]).round()
-    place = 1 + (torch.rand(len(places), generator=generator) * places).floor().clamp_max(places - 1)
+    draw = torch.rand(len(places), generator=generator, device=device)
+    place = 1 + torch.minimum((draw * places).floor(), places - 1)
     return torch.cat([logit_normal_times(flows, generator), place * jump[flows:]]), jump
 
 
@@ -57,9 +70,8 @@ def targets(
 ) -> Tensor:  # fmt: skip
     """Mean velocities to learn [B, N, D]; the data's own velocity stands in for a missing teacher's."""
     z = diffuse(clean, noise, time)
-    flows = int((jump == 0).sum())
-    base = slice(flows, flows + int((jump == SMALLEST_JUMP).sum()))
-    long = slice(base.stop, len(jump))
+    flows, short = counts(len(jump))
+    base, long = slice(flows, short), slice(short, len(jump))
     guide = teacher or reference
 
     def path(part: slice) -> Velocity:
@@ -87,17 +99,17 @@ def shortcut_loss(
     The others are mean squared errors over the new frames of jump 0, 1/8 and longer.
     """
     clean, new, given = example
-    guidance = draw_guidance(len(clean), generator).to(clean)
-    time, jump = (part.to(clean) for part in draw_jumps(len(clean), generator))
+    guidance = draw_guidance(len(clean), generator)
+    time, jump = draw_jumps(len(clean), generator)
     if teacher is None:
         guidance = torch.where(jump == 0, torch.ones_like(guidance), guidance)
-    noise = torch.randn(clean.shape, generator=generator).to(clean)
-    with torch.autocast(clean.device.type, torch.bfloat16):
+    noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+    with autocast(clean.device):
         goal = targets(teacher, reference, clean, noise, time, jump, guidance, given)
         output = mean_velocity(student, diffuse(clean, noise, time), time, jump, guidance, given).float()
     each = ((output - goal).square() * new).sum((1, 2)) / (new.sum((1, 2)) * clean.shape[-1]).clamp_min(1.0)
-    flows, base = int(len(jump) // 4), 2 * int(len(jump) // 4)
-    parts = {"flow": each[:flows].mean(), "short": each[flows:base].mean(), "long": each[base:].mean()}
+    flows, short = counts(len(jump))
+    parts = {"flow": each[:flows].mean(), "short": each[flows:short].mean(), "long": each[short:].mean()}
     return {"loss": each.mean(), **parts}
 
 
@@ -111,28 +123,28 @@ def train(
     device: torch.device | str = "cpu",
 ) -> Denoiser:
     """Distil for `seconds`; returns the averaged student, on the CPU."""
-    generator = torch.Generator().manual_seed(seed + 1)
     student, reference = with_jumps(teacher).to(device), with_jumps(teacher).to(device)
-    teacher = teacher.to(device)
+    teacher = teacher.to(device).requires_grad_(False)
     stage = Stage("student", student, seconds, folder, lr=3e-4, decay=0.995)
     reference.load_state_dict(student.state_dict())
     follower = Averaged(reference, REFERENCE_DECAY)
+    generator = devices.generator(stage.device, seed + 1 + stage.steps)
     rng = np.random.default_rng([seed + 1, stage.steps])
 
-    def one(_: float) -> dict[str, Tensor]:
+    def feed() -> Example:
+        return windows.batch(songs, BATCH, WINDOW, rng)
+
+    def one(batch: Example) -> dict[str, Tensor]:
         follower.update(student, 10**6)
         follower.copy_to(reference)
-        example = windows.batch(songs, BATCH, WINDOW, rng, device)
-        return shortcut_loss(student, reference, example, generator, teacher)
+        return shortcut_loss(student, reference, batch, generator, teacher)
 
-    run(stage, console, one, every=25)
+    run(stage, console, one, every=25, feed=feed, generators=(generator,))
     return student.cpu().eval()
 
 
 def with_jumps(model: Denoiser) -> Denoiser:
     """A copy that takes jumps; at jump 0 it is the same function."""
-    from dataclasses import replace
-
     copy = Denoiser(replace(model.config, jumps=True))
     missing, unexpected = copy.load_state_dict(model.state_dict(), strict=False)
     assert set(missing) <= {"jump_input.weight"}, missing
