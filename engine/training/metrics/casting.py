@@ -129,9 +129,9 @@ def targets(cast: Cast) -> list[tuple[composer.Target, int]]:
 
 def composed_rows(cast: Cast) -> Rows | None:
     """The composer in each held-out song's style, tempo, meter and key; None where its instruments are missing."""
-    wanted = targets(cast)
 
     def make() -> Rows:
+        wanted = targets(cast)
         kept_songs = {str(clip.song.path) for clip in listed(cast)}
         songs = dict.fromkeys(str(clip.song.path) for clip in cast.asked)
         parts = cast.pool.map(

@@ -40,7 +40,7 @@ class Clip:
 
     @property
     def style(self) -> str:
-        return str(self.song.facts["style"])
+        return str(self.song.facts.get("style", ""))
 
 
 def windows_of(songs: list[Song], count: int) -> tuple[list[Clip], list[Clip]]:

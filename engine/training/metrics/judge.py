@@ -108,7 +108,7 @@ def shelve(files: list[Path], console: Console) -> Shelf:
     views = []
     for path in track(files, "judge: training songs   ", console=console):
         views.append(view(torch.from_numpy(data.read(path, ("mix",))["mix"])).half().numpy())
-    names = [data.metadata(path)["style"] for path in files]
+    names = [str(data.metadata(path).get("style", "")) for path in files]
     styles = tuple(sorted(set(names)))
     return Shelf(views, np.array([styles.index(name) for name in names]), styles)
 

@@ -17,8 +17,10 @@ from engine.training.metrics import judge
 from engine.training.metrics.bench import Bench
 from engine.training.metrics.clips import WINDOW, Clip
 
-FEWEST_SONGS = 2
-MISSING = "No judge: it learns from a corpus' training split, and none was given (--corpus)."
+FEWEST_SONGS = FEWEST_STYLES = 2
+MISSING = (
+    "No style judge: it learns from the training split of a corpus of two styles or more; none was given (--corpus)."
+)
 
 
 def training_songs(bench: Bench) -> list[Path]:
@@ -31,7 +33,7 @@ def epochs_for(clips: int) -> int:
 
 
 def ready(bench: Bench) -> judge.Judge | None:
-    """The judge, trained and stored if it was not; None without songs to learn from."""
+    """The judge, trained and stored if it was not; None without songs of two styles to learn from."""
     files = training_songs(bench)
     if len(files) < FEWEST_SONGS:
         return None
@@ -40,6 +42,8 @@ def ready(bench: Bench) -> judge.Judge | None:
     if not path.is_file():
         bench.cache.mkdir(parents=True, exist_ok=True)
         shelf = shelf_of(bench)
+        if len(shelf.styles) < FEWEST_STYLES:
+            return None
         started = time.perf_counter()
         judge.save(judge.fit(shelf, epochs, bench.console), path)
         note = {"seconds": round(time.perf_counter() - started, 1), "epochs": epochs, "songs": len(files)}
