@@ -7,6 +7,7 @@ captions maps them onto the corpus' own styles and tags: any text leads somewher
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import Unavailable
+from engine.models.sentences import VARIABLE, SentenceTable
 
 WIDTH = 384
 HEADS = 12
@@ -84,9 +86,10 @@ class SentenceEncoder:
 
 
 @lru_cache(maxsize=1)
-def sentence_encoder() -> SentenceEncoder:
-    """The process's one encoder (90 MB), loaded at first use."""
-    return SentenceEncoder(model_folder())
+def sentence_encoder() -> SentenceEncoder | SentenceTable:
+    """The process's one encoder (90 MB), loaded at first use; or the table that ATTACCA_PROMPT_TABLE names."""
+    table = os.environ.get(VARIABLE)
+    return SentenceTable(Path(table)) if table else SentenceEncoder(model_folder())
 
 
 class PromptHead(nn.Module):
