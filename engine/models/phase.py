@@ -21,7 +21,7 @@ from engine.models import features as F
 HOP = 256
 GAMMA = 0.25645 * F.WINDOW**2
 LOW_BINS = 15
-LOBE_HZ = 4.5
+LOBE_HZ = 7.0
 CURVE = 5.75 / (F.RATE_HZ / 8192) ** 2
 Array = NDArray[np.float32]
 
