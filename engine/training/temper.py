@@ -70,5 +70,6 @@ def temper(codec: Codec, vocoder: Vocoder, features: Tensor, wave: Tensor, hiss:
     smoothed = np.convolve(np.pad(offsets, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     middle = np.log(np.sqrt(EDGES_HZ[:-1] * EDGES_HZ[1:]))
     shift = np.interp(np.log(SPREAD_POINTS_HZ), middle, smoothed)
-    vocoder.spread.bias += torch.from_numpy(np.tile(shift, 2)).to(vocoder.spread.bias)
+    bias = vocoder.spread.bias
+    bias.add_(torch.from_numpy(np.tile(shift, 2)).to(bias))
     return smoothed
