@@ -16,7 +16,7 @@ from engine.training.metrics.stats import shown, summary
 from engine.training.metrics.table import Table
 from engine.types import Audio
 
-CLIPS = 40
+CLIPS = 30
 FRAMES = 768
 STAGES = ("codec", "vocoder", "both")
 TARGETS = {"log_mel_smoothed_db": 2.5, "onset_flux_correlation": 0.9, "loudness_lu": 0.5}
