@@ -15,25 +15,91 @@ device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda
 folder = click.Path(path_type=Path, file_okay=False)
 
 
+ADAPT_MINUTES = 5.0
+DATA_HELP = "Your own sounds (WAV, FLAC, OGG, MP3, AIFF, any rate) instead of the composed corpus."
+
+
 @click.command()
-@click.option("--budget-minutes", type=Real(0.5, 10_000), required=True, help="For all stages together.")
+@click.option(
+    "--budget-minutes",
+    type=Real(0.5, 10_000),
+    help=f"For all stages together; with --adapt {ADAPT_MINUTES:g} if not given.",
+)
 @device_option
 @click.option("--out", type=folder, default=Path("work/bundle"), show_default=True, help="Where the bundle goes.")
 @click.option("--from", "start_from", type=folder, help="Start from this bundle's weights.")
-@click.option("--data", type=folder, help="Your own audio instead of the composed corpus.")
+@click.option("--data", type=folder, help=DATA_HELP)
+@click.option("--adapt", is_flag=True, help="Fine-tune --from (or the shipped bundle) on --data, in minutes.")
+@click.option("--scan", is_flag=True, help="Only listen to --data and say what would be used, and how sure.")
 @click.option("--fresh", is_flag=True, help="Refuse an --out that holds an interrupted run, which is resumed else.")
+@json_option
 def train(
-    budget_minutes: float, device: str, out: Path, start_from: Path | None, data: Path | None, fresh: bool
-) -> None:
-    """Corpus, codec, teacher, student, evaluation, bundle, within a budget of minutes."""
+    budget_minutes: float | None, device: str, out: Path, start_from: Path | None, data: Path | None, adapt: bool,
+    scan: bool, fresh: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Corpus, codec, teacher, student, evaluation, bundle, within a budget of minutes.
+
+    Without --data the music is composed and rendered here. With --data it is yours alone: half an hour of sound or
+    more is worth training from nothing; less is better used with --adapt, which keeps the bundle and teaches it your
+    sound. Loops, songs and stems may be mixed; sub-folders become styles, folder and file names captions.
+
+    \b
+    What is known of a sound is taken from, first to last:
+      pad.json       {"tempo": 124, "meter": "4/4", "first_beat_seconds": 0.01, "key": "F# minor",
+                      "caption": "warm pad", "melody": "pad.mid"}
+      pad.txt        captions, one a line
+      the names      Deep House/pad_124bpm_F#m.wav
+      its tags       ID3, Vorbis comments, acid loops
+      listening      which says how sure it is
+    Unreadable, silent, clipped and too short files are listed and left out. Stop with Ctrl-C, go on with the same
+    command.
+    """
     if start_from is not None:
         bundle_path(start_from)
     if data is not None and not data.is_dir():
         raise BadRequest(f"--data: the folder {data} is not there.")
+    if data is None and (adapt or scan):
+        raise BadRequest(f"{'--adapt' if adapt else '--scan'} needs --data DIR, a folder of sounds.")
+    if scan and data is not None:
+        scan_folder(data, out, as_json)
+        return
+    if budget_minutes is None and not adapt:
+        raise BadRequest("Give --budget-minutes M, the time for all stages together, from 0.5 to 10000.")
+    result = learn(budget_minutes or ADAPT_MINUTES, device, out, start_from, data, adapt, fresh)
+    if as_json:
+        print_line(result)
+    else:
+        click.echo(f"The bundle is at {result['bundle']}; try it: attacca serve --bundle {result['bundle']}")
+
+
+def scan_folder(data: Path, out: Path, as_json: bool) -> None:
+    """Listen to a folder and report; what was heard is kept in OUT for the training that follows."""
+    from rich.console import Console
+
+    from engine.training.folder.prepare import prepare
+    from engine.training.folder.progress import shown
+
+    with shown(Console(stderr=True)) as tell:
+        report = prepare(data, out / "corpus", tell)
+    if as_json:
+        print_line(report.as_json())
+    else:
+        report.show(Console())
+
+
+def learn(
+    minutes: float, device: str, out: Path, start_from: Path | None, data: Path | None, adapt: bool, fresh: bool
+) -> dict[str, Any]:
+    """Train or adapt; what came of it."""
+    if adapt and data is not None:
+        from engine.training.adapt import adapt as adapt_bundle
+
+        if fresh and (out / "stages").exists():
+            raise BadRequest(f"{out / 'stages'} exists; choose another output folder or leave --fresh out.")
+        return adapt_bundle(data, out, minutes, bundle_path(start_from), device)
     from engine.training import pipeline
 
-    result = pipeline.run(budget_minutes, device, out, start_from=start_from, data=data, resume=not fresh)
-    click.echo(f"The bundle is at {result['bundle']}; try it: attacca serve --bundle {result['bundle']}")
+    return pipeline.run(minutes, device, out, start_from=start_from, data=data, resume=not fresh)
 
 
 @click.command()

@@ -39,7 +39,9 @@ LEAST_SECONDS = 13.2
 LEAST_BARS = 1
 BLOCK_SECONDS = 60.0
 SURE = 0.2
-BEAT_ADVICE = "a name like pad_120bpm.wav or a side-car tells it"
+KEY_SURE = 0.15
+TEMPO_ADVICE = "a name like pad_120bpm.wav or a side-car tells it"
+BEAT_ADVICE = "first_beat_seconds in a side-car tells it"
 
 
 @dataclass
@@ -259,9 +261,8 @@ def _note_grid(outcome: Outcome, sound: Sound, grids: list[Grid]) -> None:
         )
     unsure = sum(one.sure < SURE for one in grids)
     if unsure:
-        outcome.remarks.append(
-            f"beat not sure in {unsure} of {len(grids)} pieces, which train without it; {BEAT_ADVICE}"
-        )
+        advice = TEMPO_ADVICE if grid.tracked else BEAT_ADVICE
+        outcome.remarks.append(f"beat not sure in {unsure} of {len(grids)} pieces, which train without it; {advice}")
 
 
 def _facts(
@@ -269,10 +270,11 @@ def _facts(
 ) -> dict[str, Any]:
     """The metadata record of a song, with the fields that `corpus.sample.describe` writes and training reads."""
     style = style_of(path, folder)
+    known = key if key is not None and key[2] >= KEY_SURE else None
     return {
         "style": style, "tempo": format_tempo(grid.tempo),
         "meter": [grid.meter.numerator, grid.meter.denominator],
-        "key_root": key[0] if key else None, "mode": key[1] if key else None,
+        "key_root": known[0] if known else None, "mode": known[1] if known else None,
         "bars": piece.bars, "beat_groups": [str(beat) for beat in grid.meter.beats],
         "tags": describe.tags(hints, style, grid), "captions": describe.captions(hints, grid, key),
         "frames": len(piece.audio), "file": path.relative_to(folder).as_posix(),

@@ -62,8 +62,14 @@ class Grid:
         return float(self.meter.bar_quarters * 60 / self.tempo)
 
     @property
+    def tracked(self) -> bool:
+        """Whether nobody but the tracker says the tempo."""
+        return self.origin in ("tracked", "assumed")
+
+    @property
     def sure(self) -> float:
-        return min(self.tempo_sure, self.beat_sure)
+        """Of tempo and first beat together; with a tempo that was said, fewer onsets on the beat will do."""
+        return min(self.tempo_sure, self.beat_sure if self.tracked else 2.0 * self.beat_sure)
 
 
 @dataclass(frozen=True)
