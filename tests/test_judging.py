@@ -14,7 +14,7 @@ from rich.console import Console
 
 from engine.models import features as F
 from engine.training.corpus.captions import style_phrases
-from engine.training.metrics import composer, exhibits, judge, report, scores, stats, verdicts
+from engine.training.metrics import composer, exhibits, judge, report, scores, stats, verdicts, voices
 from engine.training.metrics.phrasings import UNSEEN, seen
 from engine.training.metrics.table import Table, beside
 
@@ -154,6 +154,15 @@ def test_nearest_takes_the_mean_off() -> None:
     assert index.tolist() == [0, 1] and cosine == pytest.approx([1.0, 1.0])
     opposed, _ = scores.nearest(np.array([[10.0, 0.2]]), known[1:], known.mean(axis=0))
     assert opposed == pytest.approx([-1.0])
+
+
+def test_loudness_of_a_clip_is_that_of_its_tone() -> None:
+    """BS.1770: a stereo sine of amplitude 0.1 at 1 kHz is -20 LUFS, as each channel adds half of -3.01 dB RMS."""
+    tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(96_000) / 48_000)
+    stereo = np.repeat(tone[:, None], 2, axis=1).astype(np.float32)
+    assert voices.loudness(stereo) == pytest.approx(-20.0, abs=0.1)
+    assert voices.loudness(stereo * np.float32(10)) == pytest.approx(0.0, abs=0.1)
+    assert voices.loudness(np.zeros_like(stereo)) == -70.0
 
 
 # Prompts, the composer, the page

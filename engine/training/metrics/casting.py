@@ -47,7 +47,7 @@ class Cast:
     @property
     def key(self) -> list[Any]:
         places = [[path.name, path.stat().st_size, first] for path, first, _ in (clip.place for clip in self.asked)]
-        return ["v1", C.WINDOW, places]
+        return ["v2", C.WINDOW, places]
 
     @property
     def seeds(self) -> list[list[int]]:

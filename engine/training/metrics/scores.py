@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.training.metrics.stats import cluster_draws
+from engine.training.metrics.stats import centred_interval, cluster_draws
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -32,11 +32,18 @@ def right_style(logp: Array, labels: Indices) -> Array:
 
 
 def clustered(values: Callable[[Indices], float], groups: Indices, digits: int = 4) -> dict[str, Any]:
-    """mean and percentile interval of a statistic of row numbers, over draws of whole groups; as `stats.summary`."""
+    """mean and interval of a statistic of row numbers, over draws of whole groups; as `stats.summary`.
+
+    Centred on the whole, because drawing songs twice lowers an inception score.
+    """
     draws = cluster_draws(groups, lambda rows: np.array(values(rows)), RESAMPLES, 0)
-    low, high = np.quantile(draws, (0.025, 0.975))
-    whole = round(float(values(np.arange(len(groups)))), digits)
-    return {"mean": whole, "interval": [round(float(low), digits), round(float(high), digits)], "n": len(groups)}
+    whole = np.array(values(np.arange(len(groups))))
+    low, high = centred_interval(whole, draws)
+    return {
+        "mean": round(float(whole), digits),
+        "interval": [round(float(low), digits), round(float(high), digits)],
+        "n": len(groups),
+    }
 
 
 def clustered_mean(values: Array, groups: Indices, digits: int = 4) -> dict[str, Any]:

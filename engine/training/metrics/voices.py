@@ -99,10 +99,10 @@ def read(place: Place) -> Audio:
 
 
 def loudness(audio: Audio) -> float:
-    """Integrated loudness in LUFS, no less than -70."""
+    """Integrated loudness in LUFS of audio [frames, 2], no less than -70."""
     from engine.training.corpus.levels import loudness_lufs
 
-    return max(SILENT_LUFS, float(loudness_lufs(np.ascontiguousarray(audio))))
+    return max(SILENT_LUFS, float(loudness_lufs(np.ascontiguousarray(audio.T))))
 
 
 def heard(audio: Audio) -> Rows:

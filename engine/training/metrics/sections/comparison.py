@@ -149,6 +149,7 @@ def measure(bench: Bench) -> dict[str, Any]:
         entry |= {"wall": walls[name]} if name in walls else {}
     return results | {
         "songs": len(set(groups.tolist())), "seconds_a_clip": round(C.SECONDS, 3), "guidance": DEFAULT_GUIDANCE,
+        "dimensions": int(projection.basis.shape[1]),
         "threads": torch.get_num_threads(), "teacher": bench.teacher is not None, "judge": judge is not None,
         "joint": captions is not None,
         "real_distance": round(real_distance, 4),
@@ -178,7 +179,8 @@ def table(results: dict[str, Any]) -> Table:
         f"{results['clips']} clips of {results['seconds_a_clip']:.1f} s a row, conditions from {results['songs']}"
         " held-out songs (caption, beat, intensity, tempo, parts; no context, no melody), the same noise for all"
         f" systems; guidance {results['guidance']}, teacher by Euler steps in bf16.",
-        "Distance to as many clips from the other halves of the same songs, in 64 principal directions. Timbre:"
+        f"Distance to as many clips from the other halves of the same songs, in {results['dimensions']} principal"
+        " directions. Timbre:"
         " statistics of MFCC, chroma and contrast, which no training of ours saw. Judge: hidden layer of the style"
         " judge, trained here on the training split's real clips; no training of the product saw it either.",
         f"After x: times {results['baseline']}'s distance, intervals by bootstrap over songs, paired."
