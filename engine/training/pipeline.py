@@ -1,117 +1,47 @@
-"""One budget, all stages: corpus, prompts, codec, vocoder, teacher, distillation, export.
+"""One budget, all stages: corpus, prompts, codec, vocoder, listener, teacher, student, export, evaluation.
 
-Each stage resumes from what it left in OUT; a stage that has spent its share is skipped. The
-shares are those that two CPU cores have shown to need (docs/LOG.md).
+The budget is for everything together and holds within a tenth from two minutes on (`budget`). Each stage goes on
+where it stopped; what has finished is only loaded (`stages`). A finished run that is given more time
+than it had goes on with the denoiser: another leg, and the bundle says so.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
+import click
 from rich.console import Console
 
-from engine.bundle import Bundle
-from engine.errors import BadRequest, Unavailable
-from engine.models.codec import Codec
+from engine import bundle as bundles
+from engine.errors import AttaccaError, BadRequest, Unavailable
 from engine.models.denoiser import Denoiser, DenoiserConfig
-from engine.models.listener import Listener
 from engine.models.load import Networks
-from engine.models.prompt import PromptHead
-from engine.models.vocoder import Vocoder
-from engine.training import codec, data, distil, listener, prompt, teacher, vocoder
+from engine.training import curves, devices, stages
+from engine.training.budget import CONTINUED, LEAST_MINUTES, LONGER, MOST_MINUTES, NEEDS, Ledger, Plan, slowness
 from engine.training.data import Latents
+from engine.training.prompt import Vocabulary
+from engine.training.workshop import Workshop
 
-SHARES = {"corpus": 0.26, "codec": 0.13, "vocoder": 0.11, "listener": 0.02, "teacher": 0.34, "student": 0.11}
-CORPUS_TIMES_REAL_TIME = 35.0
-FEWEST_SONGS = 66
 QUICK_CLIPS = 24
-QUICK_SECTIONS = ("codec", "beat", "control")
+QUICK_SECTIONS = {"codec": 20.0, "beat": 45.0, "control": 60.0}
+"""Sections of the short evaluation, and about how many seconds each takes on two free cores."""
 
 
-class _EnoughError(Exception):
-    """The corpus stage has spent its time."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a budget buys. Seconds for each trained stage, hours of corpus."""
-
-    corpus_hours: float
-    seconds: dict[str, float]
-
-    @staticmethod
-    def of(budget_minutes: float) -> Plan:
-        seconds = {name: 60.0 * budget_minutes * share for name, share in SHARES.items()}
-        hours = seconds["corpus"] * CORPUS_TIMES_REAL_TIME / 3600.0
-        return Plan(max(0.9, hours), seconds)
-
-
-@dataclass
-class Workshop:
-    """What every stage needs: where, how long, from which seed, and whom to tell."""
-
-    corpus: Path
-    folder: Path
-    plan: Plan
-    seed: int
-    console: Console
-
-    def files(self, split: str = "train") -> list[Path]:
-        return data.song_files(self.corpus, split)
-
-
-def render_corpus(shop: Workshop) -> None:
-    """Compose and render until the corpus has its hours or its time is up; what is there is kept."""
-    from rich.progress import Progress
-
-    from engine.training.corpus.build import build
-
-    deadline = time.monotonic() + shop.plan.seconds["corpus"]
-    with Progress(console=shop.console) as bar:
-        task = bar.add_task("corpus")
-
-        def tell(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-            if time.monotonic() > deadline and done >= FEWEST_SONGS:
-                raise _EnoughError
-
-        with contextlib.suppress(_EnoughError):
-            workers = max(1, os.cpu_count() or 1)
-            build(shop.corpus, shop.plan.corpus_hours, workers, shop.seed, tell)
-
-
-def train_prompt(shop: Workshop) -> tuple[PromptHead, prompt.Vocabulary]:
-    facts = [data.metadata(path) for path in shop.files()]
-    return prompt.train(facts, shop.seed, shop.console)
-
-
-def encode_songs(shop: Workshop, split: str, model: Codec, head: PromptHead, offsets: tuple[int, ...]) -> list[Latents]:
-    """All songs of a split as latents, once for each offset of the latent grid."""
-    from rich.progress import track
-
-    songs = []
-    for path in track(shop.files(split), f"encode {split}", console=shop.console):
-        vectors = prompt.song_prompts(head, data.metadata(path)["captions"])
-        for offset in offsets:
-            song = data.load_song(path, model, offset)
-            song.prompts = vectors
-            songs.append(song)
-    return songs
-
-
-def prepare(budget_minutes: float, out: Path, device: str, seed: int, console: Console) -> Workshop:
-    if not 0.5 <= budget_minutes <= 10_000:
-        raise BadRequest(f"a budget of {budget_minutes} minutes is outside 0.5 to 10000")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise Unavailable("no CUDA device is here; use --device cpu")
+def prepare(
+    budget_minutes: float, out: Path, device: str, seed: int, console: Console, names: tuple[str, ...] = tuple(NEEDS)
+) -> Workshop:
+    """The workshop of OUT: its ledger is opened, its plan made."""
+    if not LEAST_MINUTES <= budget_minutes <= MOST_MINUTES:
+        raise BadRequest(f"a budget of {budget_minutes} minutes is outside {LEAST_MINUTES:g} to {MOST_MINUTES:g}")
+    chosen = devices.choose(device)
     out.mkdir(parents=True, exist_ok=True)
-    return Workshop(out / "corpus", out / "stages", Plan.of(budget_minutes), seed, console)
+    ledger = Ledger.open(out / "stages" / "ledger.json", 60.0 * budget_minutes)
+    if all(ledger.done(name) for name in names) and ledger.spent_s() < 0.9 * ledger.budget_s:
+        ledger.reopen(LONGER)
+    slow = slowness()
+    plan = Plan.of(budget_minutes, chosen.type, names, slow)
+    return Workshop(out / "corpus", out / "stages", plan, seed, console, ledger, chosen, names, slow)
 
 
 def run(
@@ -125,100 +55,137 @@ def run(
     name: str = "attacca-v0",
     corpus_hours: float | None = None,
     console: Console | None = None,
+    *,
+    settings: dict[str, dict[str, Any]] | None = None,
+    workers: int | None = None,
 ) -> dict[str, Any]:
-    """Train a bundle under a time budget on two cores or more; returns its folder and evaluation.
+    """Train a bundle under a time budget; returns its folder, what was learnt and what each stage took.
 
-    corpus_hours: how much music to render or reuse, instead of what the budget's share buys.
-    start_from: a bundle whose codec, vocoder, prompt head and student are the starting point.
+    data: a folder of sounds instead of the composed corpus. corpus_hours: how much music to render or reuse,
+    instead of what the budget's share buys. start_from: a bundle whose codec, vocoder, prompt head, listener
+    and student are the starting point. settings: by stage, further arguments of its train function.
     Running again with the same OUT goes on where the last run stopped; `resume=False` refuses an
     OUT that already holds stages.
     """
-    from engine.training.export import export
-
     console = console or Console(stderr=True)
-    if data is not None:
-        raise BadRequest("training on a folder of sounds is not built yet; leave --data out")
-    shop = prepare(budget_minutes, out, device, seed, console)
-    if corpus_hours is not None:
-        shop.plan = replace(shop.plan, corpus_hours=corpus_hours)
-    if not resume and shop.folder.exists():
-        raise BadRequest(f"{shop.folder} exists; choose another output folder or resume")
-    networks, vocabulary, songs = foundation(shop, start_from)
-    console.print(f"denoiser: {len(songs)} encoded songs")
+    if not resume and (out / "stages").exists():
+        raise BadRequest(f"{out / 'stages'} exists; choose another output folder or resume")
+    names = tuple(NEEDS) if start_from is None else CONTINUED
+    shop = prepare(budget_minutes, out, device, seed, console, names)
+    shop.source, shop.corpus_hours, shop.settings = data, corpus_hours, settings or {}
+    shop.workers = workers or shop.workers
+    shop.announce()
+    try:
+        return make(shop, start_from, name)
+    finally:
+        curves.draw(shop.folder / "losses.jsonl", out / "losses.png")
+        shop.report()
+
+
+def make(shop: Workshop, start_from: Path | None, name: str) -> dict[str, Any]:
+    """All stages in order, the bundle and its evaluation."""
+    stages.corpus(shop)
+    networks, vocabulary = foundation(shop) if start_from is None else from_bundle(start_from)
+    songs = stages.songs(shop, networks.codec, networks.prompt)
+    shop.console.print(f"denoiser: {len(songs)} encoded songs")
     learned = teach(shop, networks, vocabulary, songs, start_from is not None)
-    bundle = export(networks, vocabulary, shop, name, learned)
-    evaluate(bundle.folder, shop)
-    return {"bundle": str(bundle.folder), **learned}
+    folder = export(shop, networks, vocabulary, name, learned, start_from)
+    evaluate(folder, shop)
+    return {"bundle": str(folder), **learned, "stages": shop.summary(), "minutes": shop.ledger.spent_s() / 60.0}
 
 
-def evaluate(folder: Path, shop: Workshop) -> None:
-    """A short evaluation on the held-out songs, written into the model card (`attacca evaluate` runs the full one)."""
-    from engine.training import evaluate as evaluation
-    from engine.training.export import describe
-
-    out = shop.folder.parent / "evaluation"
-    teacher_file = shop.folder / "teacher.safetensors"
-    evaluation.run(folder, out, QUICK_CLIPS, corpus=shop.corpus, teacher=teacher_file, only=QUICK_SECTIONS)
-    describe(folder, (out / "results.md").read_text())
-
-
-def foundation(shop: Workshop, start_from: Path | None) -> tuple[Networks, prompt.Vocabulary, list[Latents]]:
-    """Corpus, prompt head, codec and vocoder (trained, or a bundle's), and the encoded songs."""
-    render_corpus(shop)
-    if start_from is not None:
-        networks, vocabulary = from_bundle(start_from)
-    else:
-        head, vocabulary = train_prompt(shop)
-        coder = train_codec(shop)
-        voice = train_vocoder(shop, coder)
-        student = Denoiser(DenoiserConfig(prompt=vocabulary.width))
-        ears = Listener(len(vocabulary.styles), len(vocabulary.tags))
-        networks = Networks(coder, voice, student, head, ears)
-    songs = encode_songs(shop, "train", networks.codec, networks.prompt, (0, 4))
-    if start_from is None:
-        networks.listener = train_listener(shop, songs, vocabulary)
-    return networks, vocabulary, songs
+def foundation(shop: Workshop) -> tuple[Networks, Vocabulary]:
+    """Prompt head, codec, vocoder and listener, trained or as they were left."""
+    head, vocabulary = stages.prompt_head(shop)
+    coder = stages.coder(shop)
+    voice = stages.voice(shop, coder)
+    stages.polished(shop, coder, voice)
+    ears = stages.ears(shop, vocabulary)
+    student = Denoiser(DenoiserConfig(prompt=vocabulary.width))
+    return Networks(coder, voice, student, head, ears), vocabulary
 
 
-def train_listener(shop: Workshop, songs: list[Latents], vocabulary: prompt.Vocabulary) -> Listener:
-    return listener.train(songs, vocabulary, shop.plan.seconds["listener"], shop.folder, shop.seed, shop.console)
-
-
-def from_bundle(folder: Path) -> tuple[Networks, prompt.Vocabulary]:
-    from engine.bundle import load
+def from_bundle(folder: Path) -> tuple[Networks, Vocabulary]:
     from engine.models.load import load_networks
 
-    bundle: Bundle = load(folder)
+    bundle = bundles.load(folder)
     networks = load_networks(bundle)
     networks.student.requires_grad_(True)
-    return networks, prompt.Vocabulary(tuple(bundle.config["styles"]), tuple(bundle.config["tags"]))
-
-
-def train_codec(shop: Workshop) -> Codec:
-    model = codec.train(shop.files(), shop.plan.seconds["codec"], shop.folder, shop.seed, shop.console)
-    shop.console.print("codec, held out:", codec.measure(model, shop.files("valid")))
-    return model
-
-
-def train_vocoder(shop: Workshop, coder: Codec) -> Vocoder:
-    seconds = shop.plan.seconds["vocoder"]
-    return vocoder.train(shop.files(), coder, seconds, shop.folder, shop.seed, shop.console)
+    return networks, Vocabulary(tuple(bundle.config["styles"]), tuple(bundle.config["tags"]))
 
 
 def teach(
-    shop: Workshop,
-    networks: Networks,
-    vocabulary: prompt.Vocabulary,
-    songs: list[Latents],
-    warm: bool,
+    shop: Workshop, networks: Networks, vocabulary: Vocabulary, songs: list[Latents], warm: bool
 ) -> dict[str, Any]:
     """Teacher, then student; the student ends up in `networks`, the teacher beside the stages."""
-    config = DenoiserConfig(prompt=vocabulary.width)
     start = networks.student if warm else None
-    seconds = shop.plan.seconds
-    guide = teacher.train(songs, config, seconds["teacher"], shop.folder, shop.seed, shop.console, start)
-    held_out = encode_songs(shop, "valid", networks.codec, networks.prompt, (0,))
-    loss = teacher.validation_loss(guide, held_out)
-    shop.console.print(f"teacher, held out: {loss:.4f}")
-    networks.student = distil.train(guide, songs, seconds["student"], shop.folder, shop.seed, shop.console)
-    return {"teacher_validation_loss": loss, "codec": codec.measure(networks.codec, shop.files("valid"))}
+    guide = stages.taught(shop, networks, vocabulary, songs, start)
+    networks.student = stages.distilled(shop, guide, songs)
+    held = shop.facts("teacher")
+    return {"teacher_validation_loss": held["validation_loss"], "codec": shop.facts("polish") or shop.facts("codec")}
+
+
+def export(
+    shop: Workshop, networks: Networks, vocabulary: Vocabulary, name: str, learned: dict[str, Any], start: Path | None
+) -> Path:
+    """The bundle's folder, written anew unless this leg has written it."""
+    from engine.training.export import export as write
+
+    folder = shop.out / name
+    if shop.ledger.done("export") and (folder / bundles.MANIFEST).is_file():
+        return folder
+    with shop.working("export") as (left, _):
+        write(networks, vocabulary, shop, name, learned, start, left)
+    return folder
+
+
+def evaluate(folder: Path, shop: Workshop) -> None:
+    """What the time left allows of a short evaluation on held-out songs, into the model card.
+
+    `attacca evaluate` runs the full one.
+    """
+    from engine.training import evaluate as evaluation
+    from engine.training.export import describe
+
+    if shop.ledger.done("evaluation"):
+        return
+    out, teacher_file = shop.out / "evaluation", shop.folder / "teacher.safetensors"
+    said, left_out = "", []
+    with shop.working("evaluation") as (left, _):
+        deadline = shop.ledger.clock() + left
+        for section, seconds in QUICK_SECTIONS.items():
+            if len(shop.files("test")) < 2 or deadline - shop.ledger.clock() < seconds * shop.slow:
+                left_out.append(section)
+                continue
+            try:
+                evaluation.run(folder, out, QUICK_CLIPS, corpus=shop.corpus, teacher=teacher_file, only=(section,))
+            except AttaccaError as refused:
+                shop.console.print(f"evaluation of {section}: {refused}")
+                left_out.append(section)
+        if (out / "results.md").is_file() and len(left_out) < len(QUICK_SECTIONS):
+            said = (out / "results.md").read_text()
+        describe(folder, said, left_out)
+
+
+@click.command()
+@click.option("--budget-minutes", type=click.FloatRange(LEAST_MINUTES, MOST_MINUTES), required=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--from", "start_from", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--name", default="attacca-gpu", show_default=True, help="The bundle's.")
+def main(budget_minutes: float, device: str, out: Path, start_from: Path | None, seed: int, name: str) -> None:
+    """The pipeline without the rest of the command line: for machines that hold little (docs/gpu.md)."""
+    try:
+        found = run(budget_minutes, device, out, start_from, seed=seed, name=name)
+    except AttaccaError as refused:
+        raise click.ClickException(str(refused)) from refused
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    click.echo(found["bundle"])
+
+
+__all__ = ["BadRequest", "Plan", "Unavailable", "Workshop", "prepare", "run"]
+
+if __name__ == "__main__":
+    main()
