@@ -50,7 +50,7 @@ def frame_targets(song: Latents, name: str, span: slice, rng: Rng) -> K.FrameTar
     """The song's annotations over feature frames `span`, each withheld with its own probability."""
     given = {key: rng.random() >= drop for key, drop in DROP.items()}
     targets = K.FrameTargets()
-    if given["beat"]:
+    if given["beat"] and song.facts.get("beat_known", True):
         targets = replace(targets, beat_phase=song.beat_phase[span], bar_phase=song.bar_phase[span])
     if given["melody"] and song.melody is not None and song.melody_onset is not None and leads(song, name, span):
         targets = replace(targets, melody=song.melody[span], melody_onset=song.melody_onset[span])
@@ -88,7 +88,7 @@ def global_vector(song: Latents, name: str, span: slice, rng: Rng) -> np.ndarray
         prompt if given["prompt"] else None,
         present_parts(song, name, span) if given["parts"] else None,
         key if given["key"] else None,
-        tempo if given["tempo"] else None,
+        tempo if given["tempo"] and facts.get("beat_known", True) else None,
     )
 
 
