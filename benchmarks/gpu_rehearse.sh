@@ -3,7 +3,7 @@
 #   benchmarks/gpu_rehearse.sh [MINUTES]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-minutes="${1:-1}" python="$PWD/.venv/bin/python" here="$PWD" spare
+minutes="${1:-1}" python="$PWD/.venv/bin/python" here="$PWD"
 [ -f work/gpu/sentences.safetensors ] || { echo "first: benchmarks/gpu_carry.sh" >&2; exit 2; }
 spare="$(mktemp -d /tmp/attacca-rehearsal.XXXX)"
 git ls-files -z --cached --others --exclude-standard -- . ':!engine/bundles' | xargs -0 cp --parents -t "$spare"

@@ -15,11 +15,12 @@ from engine import bundle
 from engine.models.prompt import sentence_encoder
 from engine.models.sentences import VARIABLE, write_table
 from engine.render.load import load_renderer
-from engine.training import finished, pipeline, prompt, stages
+from engine.training import finished, pipeline, polish, prompt, stages
 from engine.training.budget import Ledger
 from tests.noise_songs import CAPTIONS, noise_corpus
 from tests.tiny_bundle import ask, play
 
+pytestmark = pytest.mark.timeout(400)  # every network of full size once: half a minute of one free core
 QUIET = Console(quiet=True)
 SMALL: dict[str, dict[str, Any]] = {"denoiser": {"width": 64, "layers": 1, "heads": 2}}
 LEFT_SECONDS = 1.0
@@ -53,6 +54,7 @@ def place(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, str(out / "table"))
         patch.setattr(prompt, "fit", partial(prompt.fit, steps=20))
+        patch.setattr(polish, "TEMPERED_CLIPS", 1)
         sentence_encoder.cache_clear()
         with pytest.MonkeyPatch.context() as stop:
             stop.setattr(stages, "distilled", interrupted)

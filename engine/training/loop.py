@@ -245,7 +245,7 @@ def run(
     feed: makes a batch on the host; then `one(batch)` is called with it on the stage's device, and on a GPU
     the whole step is replayed as a CUDA graph (fixed shapes; generators: those on the device it draws from).
     validate: scores the module's averaged weights, lower is better; the best are kept.
-    The running means of all entries are noted every `every` steps (no host sync in between).
+    The running means of all entries are noted every `every` steps and at the end (no host sync in between).
     """
     sums: Losses = {}
     summed = 0
@@ -271,5 +271,7 @@ def run(
             stage.note(**{key: float(value) / summed for key, value in sums.items()})
             sums, summed = {}, 0
             judging.look()
+    if summed:
+        stage.note(**{key: float(value) / summed for key, value in sums.items()})
     judging.last()
     stage.conclude()
