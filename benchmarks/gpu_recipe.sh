@@ -6,7 +6,8 @@
 #   DEVICE=cpu PYTHON=... RUN=... OUT=...    to rehearse elsewhere
 set -euo pipefail
 cd "$(dirname "$0")/.."
-total="${1:?total budget in minutes}" now="${2:-$1}"
+total="${1:?total budget in minutes}"
+now="${2:-$(awk "BEGIN {print 1.15 * $1 + 3}")}" # the budget is kept by the pipeline; this is where patience ends
 python="${PYTHON:-python3}" device="${DEVICE:-cuda}" run="${RUN:-/tmp/attacca-run}" out="${OUT:?where results go}"
 carry=work/gpu
 
@@ -31,7 +32,7 @@ export PYTHONPATH="${PYTHONPATH:-}:/tmp/site:." PYTHONUNBUFFERED=1
 export ATTACCA_PROMPT_TABLE="$PWD/$carry/sentences.safetensors"
 "$python" -c 'import torch; print("torch", torch.__version__, "CUDA", torch.cuda.is_available())' >&2
 status=0
-timeout -s INT -k 40 "$(awk "BEGIN {print 60 * $now}")" \
+timeout --foreground -s INT -k 40 "$(awk "BEGIN {print 60 * $now}")" \
     "$python" -m engine.training.pipeline --budget-minutes "$total" --device "$device" --out "$run" || status=$?
 say "training ended with $status"
 mkdir -p "$out"
