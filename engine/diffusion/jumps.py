@@ -18,6 +18,8 @@ from engine.diffusion.flow import Velocity, diffuse
 from engine.models.denoiser import Conditions, Denoiser
 
 SMALLEST_JUMP = 0.125
+GUIDANCE_RANGE = (1.0, 3.0)
+"""The scales that students with jumps are taught."""
 Hold = Callable[[Tensor, Tensor], Tensor]
 """hold(z [B, N, D], time [B]) -> z with what is known in its place."""
 
@@ -73,7 +75,7 @@ def sample(
 
     `cancelled` is called before each step and after the last, and may raise.
     """
-    z, time = noise, torch.ones(len(noise))
+    z, time = noise, torch.ones(len(noise), device=noise.device)
     for length in jump_lengths(steps):
         cancelled()
         jump = torch.full_like(time, length)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.bundle import Bundle
+from engine.diffusion.jumps import GUIDANCE_RANGE
 from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import PATCH
@@ -147,7 +148,7 @@ class ModelRenderer:
         drop = max(0, -MODEL_RATE_HZ - start)
         yield silence, False
         left = math.ceil(place.seconds * MODEL_RATE_HZ) + MODEL_RATE_HZ + MODEL_RATE_HZ // 50 - len(silence)
-        guidance = request.guidance or DEFAULT_GUIDANCE
+        guidance = self._guidance(request, place)
         windows = latents(self.networks.student, material, place.latents, request.steps, guidance, seed, cancelled)
         made = -UNSURE
         for window in windows:
@@ -160,6 +161,14 @@ class ModelRenderer:
                 yield kept[:left], False
                 left -= len(kept)
         yield np.zeros((max(0, left), 2), np.float32), True
+
+    def _guidance(self, request: Request, place: Place) -> float:
+        """The request's scale, or the usual one; a student with jumps knows scales up to 3."""
+        asked, most = request.guidance or DEFAULT_GUIDANCE, GUIDANCE_RANGE[1]
+        if self.networks.student.config.jumps and asked > most:
+            place.remarks.append(f"Guidance acts up to {most:g} with this bundle; {asked:g} counts as that.")
+            return most
+        return asked
 
     def _target(self, material: Material, known: Tensor) -> NDArray[np.float32] | None:
         """The level to ride towards, from the decoder's first frame on."""
