@@ -78,8 +78,9 @@ def without_guided(conditions: Conditions, prompt_width: int) -> Conditions:
     overall[:, : prompt_width + 1] = 0
     key = prompt_width + 1 + PART_FEATURES
     overall[:, key : key + KEY_FEATURES] = 0
-    around = (conditions.context, conditions.context_mask, conditions.under, conditions.under_mask)
-    return Conditions(*(torch.zeros_like(known) for known in around), frames, overall)
+    context, mask = torch.zeros_like(conditions.context), torch.zeros_like(conditions.context_mask)
+    under, under_mask = torch.zeros_like(conditions.under), torch.zeros_like(conditions.under_mask)
+    return Conditions(context, mask, under, under_mask, frames, overall)
 
 
 def sinusoid(value: Tensor, width: int = 128, fastest: float = 1000.0) -> Tensor:

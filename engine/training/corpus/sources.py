@@ -109,7 +109,8 @@ def choose(song: Song, split: str) -> Sources:
     main = fonts[int(rng.integers(len(fonts)))]
     chosen, patches, sweeps = {}, {}, set()
     for part in song.parts:
-        other, take, drawn, swept_, number = [*rng.random(4).tolist(), int(rng.integers(1 << 30))]
+        other, take, drawn, swept_ = (float(x) for x in rng.random(4))
+        number = int(rng.integers(1 << 30))
         kinds = kinds_for(part, song.style)
         if kinds and take < _chance(part, song.style) and not any(c.controller == -1 for c in part.controls):
             numbers = bank(held_out)
@@ -148,7 +149,8 @@ class Rack:
             return synths.render_patch(sound, part, tempo, frames, self._curve(part, frames))
         stem = _loaded(self._sources.fonts.get(part.name, self._sources.font)).render(part, tempo, frames)
         if part.name in self._sources.sweeps:
-            stem = swept(stem, 1.5 * np.minimum(0.0, self._curve(part, frames)))
+            shut: Curve = np.minimum(self._curve(part, frames), np.float32(0.0)) * np.float32(1.5)
+            stem = swept(stem, shut)
         return stem
 
     def _curve(self, part: Part, frames: int) -> Curve:

@@ -7,10 +7,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.training.corpus.levels import block_power, from_db, k_weighted
+from engine.training.corpus.levels import RATE_HZ, block_power, from_db, k_weighted
 from engine.training.corpus.patches import Patch
 from engine.training.corpus.song import NoteEvent, Part
-from engine.training.corpus.synth import MAX_LAG_FRAMES, RATE_HZ, REFERENCE_DB, Calibration, attack_frame, event_frame
+from engine.training.corpus.synth import MAX_LAG_FRAMES, REFERENCE_DB, Calibration, attack_frame, event_frame
 from engine.training.corpus.voice import SWEEP_HOP, play
 
 Stem = NDArray[np.float32]
