@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,10 @@ from safetensors import safe_open
 
 from engine.training.corpus import annotate, build, sample
 from engine.training.corpus.mix import Mixed, song_frames
+from engine.training.corpus.patches import patch
 from engine.training.corpus.song import NoteEvent, Song
+from engine.training.corpus.soundfonts import SoundFont
+from engine.training.corpus.sources import Sources
 from tests.handmade_song import handmade_song
 
 HOP_S = Fraction(512, 48_000)
@@ -153,12 +157,16 @@ def test_stored_song_holds_what_was_rendered(tmp_path: Path) -> None:
     song = handmade_song(4)
     mixed = _fake_mix(song)
     path = tmp_path / "000001.safetensors"
-    sample.store(path, song, mixed, ["a", "b"], "font")
+    font = SoundFont("font", tmp_path / "font.sf2", "MIT")
+    sources = Sources(font, {"bass": font}, {"lead": patch("saw lead", 3)}, False, frozenset({"lead"}))
+    sample.store(path, song, mixed, ["a", "b"], sources)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     count = 1 + len(mixed.mix) // 512
     with safe_open(path, "numpy") as stored:
         record = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        assert '"tempo": "7200/61"' in stored.metadata()["song"]
+        about = json.loads(stored.metadata()["song"])
+    assert about["tempo"] == "7200/61" and about["soundfont"] == "font" and about["soundfonts"] == {"bass": "font"}
+    assert about["synths"] == {"lead": "own/saw-lead-3"} and about["sweeps"] == ["lead"] and not about["held_out"]
     per_frame = set(record) - {"audio", "onsets_ms", "groups_a", "groups_b", "groups_mix"}
     assert all(len(record[name]) == count for name in per_frame)
     assert len(per_frame) == 15

@@ -1,63 +1,19 @@
-"""The real renderer end to end, on untrained networks: exact frames, same bytes, seams, streaming, cancelling."""
+"""The real renderer end to end, on untrained networks: exact frames, same bytes, seams, the grid."""
 
 from __future__ import annotations
 
-import os
-import time
 from fractions import Fraction
 from math import floor
-from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
-import soundfile
 
-from engine.controls.request import check
-from engine.errors import BadAudio, BadRequest, Cancelled
-from engine.models.prompt import sentence_encoder
 from engine.render.generate import ModelRenderer
 from engine.render.join import join
 from engine.render.limiter import CEILING
-from engine.render.load import load_renderer
-from engine.types import Audio, CurvePoint, InlineAudio, Note, PromptPart, Renderer, Strengths
-from tests.tiny_bundle import Take, ask, make_bundle, play
-
-RATE = 48_000
-
-
-@pytest.fixture(scope="module")
-def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
-    folder = tmp_path_factory.mktemp("tiny")
-    make_bundle(folder)
-    return load_renderer(folder, "cpu")
-
-
-def sound(frames: int, channels: int = 2, rate: int = RATE, level: float = 0.1) -> Audio:
-    """A chord with a pulse every quarter second, different in each channel."""
-    time_s = np.arange(frames) / rate
-    pulse = np.exp(-20.0 * (time_s % 0.25))
-    waves = [np.sin(2 * np.pi * hertz * time_s) * pulse for hertz in (110.0, 165.0, 221.0)]
-    mix = [level * sum(waves) * (1.0 - 0.1 * channel) for channel in range(channels)]
-    return np.stack(mix, axis=1).astype(np.float32)
-
-
-def described(audio: Audio, rate: int) -> InlineAudio:
-    return InlineAudio(rate=rate, channels=audio.shape[1], frames=len(audio))
-
-
-def follow(renderer: Renderer, audio: Audio, rate: int = RATE, **fields: object) -> Take:
-    """A continuation of audio that travels beside the request."""
-    return play(renderer, ask(inline=described(audio, rate), **fields), audio)  # type: ignore[arg-type]
-
-
-def power_db(audio: Audio) -> float:
-    return float(10 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-12))
-
-
-def bar_lines(bars: int, tempo: Fraction, bar_quarters: Fraction, rate: int) -> list[int]:
-    """Oracle: floor(x + 1/2) of k bars in frames, by hand."""
-    return [floor(k * bar_quarters * 60 / tempo * rate + Fraction(1, 2)) for k in range(bars + 1)]
+from engine.types import Renderer
+from tests.rendering import RATE, bar_lines, follow, power_db, sound
+from tests.tiny_bundle import ask, play
 
 
 @pytest.mark.parametrize(
@@ -189,193 +145,6 @@ def test_a_tempo_outside_the_trained_range_is_rendered_and_remarked(renderer: Re
     assert take.rendered.bar_frames == (38_400,) and any("300" in remark for remark in take.rendered.remarks)
 
 
-CONTROLS = {
-    "melody": {"melody": (Note(pitch=60, beat=0, length=1), Note(pitch=67, beat=1.5, length=2))},
-    "intensity": {"intensity": (CurvePoint(beat=0, db=-40), CurvePoint(beat=4, db=-12))},
-    "chords": {"chords": "Am F"},
-    "key": {"key": "F# minor"},
-    "parts": {"parts": ("drums", "bass")},
-    "guidance": {"guidance": 5.0},
-    "steps": {"steps": 3},
-    "prompt": {"prompts": (PromptPart(text="deep house"), PromptPart(text="piano", weight=0.5))},
-}
-
-
-@pytest.mark.parametrize("name", CONTROLS)
-def test_every_control_reaches_the_sound(renderer: Renderer, name: str) -> None:
-    request = ask(2, **CONTROLS[name])  # type: ignore[arg-type]
-    check(request)
-    assert np.abs(play(renderer, request).audio - play(renderer, ask(2)).audio).max() > 1e-3
-
-
-OTHERS = {
-    "melody": {"melody": (Note(pitch=72, beat=0.5, length=1),)},
-    "intensity": {"intensity": (CurvePoint(beat=0, db=-30),)},
-    "chords": {"chords": "Gm7 C7"},
-    "prompt": {"prompts": (PromptPart(text="slow jazz"),)},
-}
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_at_strength_0_a_control_is_not_heard(renderer: Renderer, name: str) -> None:
-    strengths = Strengths(**{name: 0.0})
-    one, other = (
-        play(renderer, ask(strengths=strengths, **given[name])).audio  # type: ignore[arg-type]
-        for given in (CONTROLS, OTHERS)
-    )
-    np.testing.assert_array_equal(one, other)
-
-
-def test_what_sounds_under_the_new_bars_reaches_them(renderer: Renderer) -> None:
-    """A change two bars after the start is heard only by a request that plays over the source."""
-    source = sound(12 * RATE)
-    other = source.copy()
-    other[7 * RATE :] *= 0.05
-    for under, differs in ((True, True), (False, False)):
-        takes = [follow(renderer, s, at_bar=2, bars=3, under=under).audio for s in (source, other)]
-        assert (np.abs(takes[0] - takes[1]).max() > 1e-3) == differs
-
-
-def test_loudness_is_carried_over_unless_a_curve_is_given(renderer: Renderer) -> None:
-    loud, quiet = (follow(renderer, sound(4 * RATE, level=level), bars=2).audio for level in (0.2, 0.05))
-    assert power_db(loud) > power_db(quiet) + 3.0
-    curve = {"intensity": (CurvePoint(beat=0, db=-20),)}
-    near = [follow(renderer, sound(4 * RATE, level=v), bars=2, **curve).audio for v in (0.2, 0.05)]
-    assert abs(power_db(near[0]) - power_db(near[1])) < power_db(loud) - power_db(quiet)
-
-
-def test_the_first_bar_leaves_before_the_last_is_decoded(renderer: Renderer) -> None:
-    """Cancellation is looked at before each piece of work: work is left when bar 0 comes, in time and in looks."""
-    looks, at_bar, begin = 0, {}, time.thread_time()
-
-    def look() -> bool:
-        nonlocal looks
-        looks += 1
-        return False
-
-    renderer.render(
-        ask(8),
-        None,
-        lambda bar: at_bar.setdefault(bar.bar, (looks, time.thread_time() - begin)),  # type: ignore[arg-type,return-value]
-        lambda _: None,
-        look,
-    )
-    assert sorted(at_bar) == list(range(8)) and list(at_bar.values()) == sorted(at_bar.values())
-    assert at_bar[0][0] < looks / 2 and at_bar[0][1] < at_bar[7][1] / 2
-
-
-@pytest.mark.parametrize("kind", ["generate", "continue", "under"])
-def test_no_piece_of_work_takes_longer_than_a_cancel_may(renderer: Renderer, tmp_path: Path, kind: str) -> None:
-    """The longest time between two looks at `cancelled`, in processor time of the rendering thread."""
-    path = tmp_path / "long.flac"
-    soundfile.write(path, sound(60 * 44_100, rate=44_100), 44_100)
-    fields = {
-        "generate": {},
-        "continue": {"source": str(path)},
-        "under": {"source": str(path), "at_bar": 2, "under": True},
-    }
-    request = ask(6, **{"steps": 2, **fields[kind]})  # type: ignore[arg-type]
-    sentence_encoder()
-    looked = [time.thread_time()]
-
-    def look() -> bool:
-        looked.append(time.thread_time())
-        return False
-
-    renderer.render(request, None, lambda _: None, lambda _: None, look)
-    assert len(looked) > 10 and max(np.diff(looked)) < 0.1
-
-
-@pytest.mark.parametrize("look", [0, 1, 2, 5, 9])
-def test_a_cancel_ends_the_render_at_the_next_look(renderer: Renderer, look: int) -> None:
-    looks, bars = 0, []
-
-    def cancelled() -> bool:
-        nonlocal looks
-        looks += 1
-        return looks > look
-
-    with pytest.raises(Cancelled):
-        renderer.render(ask(8), None, bars.append, lambda _: None, cancelled)
-    assert looks == look + 1 and len(bars) < 8
-    assert play(renderer, ask()).rendered.frames == 96_000
-
-
-def write_bad(kind: str, path: Path) -> None:
-    if kind == "nothing":
-        path.write_bytes(b"")
-    elif kind == "no audio":
-        path.write_bytes(b"RIFF$\x00\x00\x00WAVEfmt nonsense" * 20)
-    elif kind != "missing":
-        audio = {"empty": sound(0), "silent": 0 * sound(RATE), "nan": sound(RATE), "infinite": sound(RATE)}[kind]
-        if kind in ("nan", "infinite"):
-            audio[RATE // 2, 1] = {"nan": np.nan, "infinite": -np.inf}[kind]
-        soundfile.write(path, audio, RATE, subtype="FLOAT")
-
-
-@pytest.mark.parametrize(
-    ("kind", "says"),
-    [
-        ("missing", "there is no file"),
-        ("nothing", "cannot read"),
-        ("no audio", "cannot read"),
-        ("empty", "is empty"),
-        ("silent", "is silent"),
-        ("nan", "NaN or infinite"),
-        ("infinite", "NaN or infinite"),
-    ],
-)
-def test_audio_that_cannot_be_continued_gives_one_sentence(
-    renderer: Renderer, tmp_path: Path, kind: str, says: str
-) -> None:
-    path = tmp_path / "in.wav"
-    write_bad(kind, path)
-    with pytest.raises(BadAudio, match=says) as refused:
-        play(renderer, ask(source=str(path)))
-    text = str(refused.value)
-    assert "in.wav" in text and "\n" not in text and len(text) < 300
-
-
-def test_a_folder_as_source_and_a_broken_tail_are_bad_audio(renderer: Renderer, tmp_path: Path) -> None:
-    with pytest.raises(BadAudio):
-        play(renderer, ask(source=str(tmp_path)))
-    path = tmp_path / "cut.flac"
-    soundfile.write(path, sound(4 * RATE), RATE)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] + bytes(100))
-    with pytest.raises(BadAudio, match="cannot read"):
-        play(renderer, ask(source=str(path)))
-
-
-@pytest.mark.parametrize(("value", "says"), [(np.nan, "NaN"), (0.0, "silent")])
-def test_audio_sent_along_is_held_to_the_same(renderer: Renderer, value: float, says: str) -> None:
-    with pytest.raises(BadAudio, match=says):
-        follow(renderer, np.full((RATE, 2), value, np.float32))
-
-
-@pytest.mark.parametrize(
-    "fields", [{"tempo": "19.9"}, {"tempo": "nan"}, {"meter": "4/3"}, {"bars": 200, "tempo": "20"}, {"key": "H dur"}]
-)
-def test_a_request_that_makes_no_sense_is_refused(renderer: Renderer, fields: dict[str, object]) -> None:
-    with pytest.raises(BadRequest):
-        check(ask(**fields))  # type: ignore[arg-type]
-    assert play(renderer, ask()).rendered.frames == 96_000
-
-
-def test_sixty_four_bars_in_bounded_memory(renderer: Renderer) -> None:
-    """96 s of sound are 37 MB; a renderer that streams needs hardly more for them than for 48 s."""
-    process, peak, frames = psutil.Process(os.getpid()), 0, 0
-
-    def emit(bar: object) -> None:
-        nonlocal peak, frames
-        frames += len(bar.audio)  # type: ignore[attr-defined]
-        peak = max(peak, process.memory_info().rss)
-
-    renderer.render(ask(32, "160"), None, lambda _: None, lambda _: None, lambda: False)
-    before = process.memory_info().rss
-    renderer.render(ask(64, "160"), None, emit, lambda _: None, lambda: False)
-    assert frames == 64 * 72_000 and peak - before < 18_000_000
-
-
 def test_a_chain_of_continuations_never_leaves_the_grid(renderer: Renderer) -> None:
     """Each link continues the whole so far; after all of them every line is where the first grid has it."""
     tempo, rate, links = Fraction("211.37"), 11_025, 6
@@ -393,9 +162,3 @@ def test_warm_up_and_facts(renderer: Renderer) -> None:
     renderer.warm_up()
     facts = renderer.info()
     assert facts["bundle"] == "tiny" and facts["styles"] == ["house", "jazz"] and facts["threads"] >= 1
-
-
-def test_a_strength_that_cannot_act_is_remarked(renderer: Renderer) -> None:
-    assert play(renderer, ask(strengths=Strengths(melody=1.0))).rendered.remarks == ()
-    (remark,) = play(renderer, ask(strengths=Strengths(melody=0.5))).rendered.remarks
-    assert "count as 1" in remark
