@@ -35,6 +35,8 @@ from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, PromptPar
 PIECE_FRAMES = 96
 WARM_START = 10
 DEFAULT_GUIDANCE = 1.5
+CONTINUE_GUIDANCE = 2.0
+"""Guidance holds a continuation to its context (docs/LOG.md)."""
 
 
 class ModelRenderer:
@@ -164,8 +166,10 @@ class ModelRenderer:
 
     def _guidance(self, request: Request, place: Place) -> float:
         """The request's scale, or the usual one; a student with jumps knows scales up to 3."""
-        asked, most = request.guidance or DEFAULT_GUIDANCE, GUIDANCE_RANGE[1]
-        if self.networks.student.config.jumps and asked > most:
+        jumping, most = self.networks.student.config.jumps, GUIDANCE_RANGE[1]
+        usual = CONTINUE_GUIDANCE if jumping and place.source is not None else DEFAULT_GUIDANCE
+        asked = request.guidance or usual
+        if jumping and asked > most:
             place.remarks.append(f"Guidance acts up to {most:g} with this bundle; {asked:g} counts as that.")
             return most
         return asked

@@ -112,6 +112,13 @@ def weaknesses(legs: list[Row], learned: Row, decoding: Decoding, evaluated: boo
     return found
 
 
+def _kept(leg: Row) -> str:
+    """What a leg took over untouched from the bundle that it started from."""
+    parts = (("codec and vocoder", "polish"), ("prompt head", "prompt"), ("listener", "joint"))
+    kept = [part for part, stage in parts if stage not in leg["stages"]]
+    return f"; its own are: {', '.join(kept)}" if kept else ""
+
+
 def write(name: str, shop: Workshop, styles: tuple[str, ...], legs: list[Row], learned: Row, decoding: Decoding) -> str:
     """The card's text, up to the evaluation that `export.describe` adds."""
     files = shop.files()
@@ -128,7 +135,7 @@ def write(name: str, shop: Workshop, styles: tuple[str, ...], legs: list[Row], l
         f"- Hardware: {devices.describe(shop.device)}",
     ]  # fmt: skip
     if legs[-1].get("from"):
-        lines.append(f"- Started from {legs[-1]['from']}: codec, vocoder, prompt head and listener are its own")
+        lines.append(f"- Started from {legs[-1]['from']}{_kept(legs[-1])}")
     if loss is not None:
         lines.append(f"- Held-out velocity error of the teacher: {loss:.4f}")
     if coded:
