@@ -52,7 +52,7 @@ def run(
     data: Path | None = None,
     resume: bool = True,
     seed: int = 1,
-    name: str = "attacca-v0",
+    name: str = "attacca-mine",
     corpus_hours: float | None = None,
     console: Console | None = None,
     *,
