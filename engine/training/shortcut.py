@@ -124,6 +124,7 @@ def train(
     seed: int,
     console: Console,
     device: torch.device | str = "cpu",
+    batch: int = BATCH,
 ) -> Denoiser:
     """Distil for `seconds`; returns the averaged student, on the CPU."""
     student, reference = with_jumps(teacher).to(device), with_jumps(teacher).to(device)
@@ -135,12 +136,12 @@ def train(
     rng = np.random.default_rng([seed + 1, stage.steps])
 
     def feed() -> Example:
-        return windows.batch(songs, BATCH, WINDOW, rng)
+        return windows.batch(songs, batch, WINDOW, rng)
 
-    def one(batch: Example) -> dict[str, Tensor]:
+    def one(examples: Example) -> dict[str, Tensor]:
         follower.update(student, 10**6)
         follower.copy_to(reference)
-        return shortcut_loss(student, reference, batch, generator, teacher)
+        return shortcut_loss(student, reference, examples, generator, teacher)
 
     run(stage, console, one, every=25, feed=feed, generators=(generator,))
     return student.cpu().eval()

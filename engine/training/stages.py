@@ -260,7 +260,8 @@ def taught(
 @torch.no_grad()
 def _validation(model: Denoiser, valid: list[Latents], batches: int = 8) -> float:
     """Velocity error on held-out songs: the same windows, times and noise each time, where the model is."""
-    rng, generator, device = np.random.default_rng(0), torch.Generator().manual_seed(0), devices.device_of(model)
+    rng, device = np.random.default_rng(0), devices.device_of(model)
+    generator = devices.generator(device, 0)
     losses = [
         teacher.velocity_loss(model, *windows.batch(valid, teacher.BATCH, VALIDATION_WINDOW, rng, device), generator)
         for _ in range(batches)

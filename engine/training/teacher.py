@@ -43,6 +43,7 @@ def train(
     start: Denoiser | None = None,
     device: torch.device | str = "cpu",
     lr: float = 1e-3,
+    batch: int = BATCH,
     validate: Callable[[nn.Module], float] | None = None,
 ) -> Denoiser:
     """Train for `seconds`, from `start`'s weights if given; returns the averaged model (or the best), on the CPU.
@@ -59,10 +60,10 @@ def train(
     rng = np.random.default_rng([seed, stage.steps])
 
     def feed() -> Example:
-        return windows.batch(songs, BATCH, WINDOW, rng)
+        return windows.batch(songs, batch, WINDOW, rng)
 
-    def one(batch: Example) -> dict[str, Tensor]:
-        return {"loss": velocity_loss(model, *batch, generator)}
+    def one(examples: Example) -> dict[str, Tensor]:
+        return {"loss": velocity_loss(model, *examples, generator)}
 
     run(stage, console, one, every=25, feed=feed, validate=validate, generators=(generator,))
     return model.cpu().eval()
