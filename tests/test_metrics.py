@@ -350,7 +350,7 @@ def test_tables_have_equal_rows():
 def test_results_are_kept_for_the_same_bundle_only(tmp_path: Path):
     from engine.training import evaluate
 
-    about = {"bundle": "b", "clips": 8, "songs": 2, "student": "x"}
+    about = {"bundle": "b", "label": "b", "clips": 8, "songs": 2, "modules": "x"}
     record = evaluate.stored(tmp_path / "results.json", about)
     assert record == {"about": about, "sections": {}}
     record["sections"]["sanity"] = {
@@ -358,7 +358,7 @@ def test_results_are_kept_for_the_same_bundle_only(tmp_path: Path):
     }  # fmt: skip
     evaluate.save(record, tmp_path)
     assert evaluate.stored(tmp_path / "results.json", about) == record
-    assert evaluate.stored(tmp_path / "results.json", {**about, "student": "y"})["sections"] == {}
+    assert evaluate.stored(tmp_path / "results.json", {**about, "modules": "y"})["sections"] == {}
     (tmp_path / "results.json").write_text("{")
     assert evaluate.stored(tmp_path / "results.json", about)["sections"] == {}
     assert "Nothing broken" in (tmp_path / "results.md").read_text()
