@@ -158,3 +158,47 @@ def test_an_untrained_vocoder_keeps_the_mel_envelope():
     assert level.shape == (1, 32, F.BINS)
     assert float((level + 40).abs().max()) < 0.01
     assert (spread > 0).all()
+
+
+def tone_levels(hertz: float, seconds: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
+    """(natural-log magnitudes at hop 256, long-window lows at the same frames) of a steady tone."""
+    time = np.arange(round(seconds * F.RATE_HZ)) / F.RATE_HZ
+    wave = torch.from_numpy((0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32))
+    log = F.stft(wave, phase.HOP).abs().clamp_min(1e-5).log().numpy()
+    low = F.low_db(wave).numpy().repeat(2, axis=0)
+    count = min(len(log), len(low))
+    return log[:count], low[:count]
+
+
+def spoken_hertz(log: np.ndarray, phases: np.ndarray) -> float:
+    """The frequency that comes out: overlap-add of the drafted frames, phase of the strongest bin over time."""
+    spectra = torch.from_numpy(np.exp(log) * np.exp(1j * phases)) * (F.WINDOW / 4.0)
+    wave = torch.istft(spectra.T, F.WINDOW, phase.HOP, window=F.hann(), center=True).numpy()
+    middle = wave[len(wave) // 4 : -len(wave) // 4] * np.hanning(len(wave[len(wave) // 4 : -len(wave) // 4]))
+    size = 1 << 21
+    power = np.abs(np.fft.rfft(middle, size))
+    return float(power.argmax() * F.RATE_HZ / size)
+
+
+@pytest.mark.parametrize("midi", [31, 38, 45])
+@pytest.mark.parametrize("off_cents", [-35.0, 30.0])
+def test_basses_are_taken_to_the_nearest_note_of_the_tuning(midi, off_cents):
+    note = 440.0 * 2 ** ((midi - 69) / 12)
+    log, low = tone_levels(note * 2 ** (off_cents / 1200))
+    for tuning, wanted_cents in ((None, off_cents), (0.0, 0.0), (20.0, 20.0 if off_cents > 0 else -80.0)):
+        state = phase.PhaseState()
+        state.tuning_cents = tuning
+        heard = spoken_hertz(log, phase.draft(log, low, state))
+        assert 1200 * np.log2(heard / note) == pytest.approx(wanted_cents, abs=12.0)
+
+
+@pytest.mark.parametrize("cents", [-30.0, 0.0, 25.0])
+def test_the_tuning_of_steady_lows_is_heard(cents):
+    lows = [tone_levels(440.0 * 2 ** ((midi - 69 + cents / 100) / 12))[1] for midi in (33, 36, 40, 43)]
+    assert phase.tuning_of(np.concatenate(lows)) == pytest.approx(cents, abs=8.0)
+
+
+def test_lows_that_agree_on_nothing_stand_at_concert_pitch():
+    spread = [tone_levels(440.0 * 2 ** ((36 - 69 + step) / 12), 1.0)[1] for step in np.arange(0, 5, 0.25)]
+    assert phase.tuning_of(np.concatenate(spread)) == 0.0
+    assert phase.tuning_of(np.full((100, F.LOW_BANDS), F.FLOOR_DB, np.float32)) == 0.0

@@ -21,6 +21,11 @@ from engine.models import features as F
 HOP = 256
 GAMMA = 0.25645 * F.WINDOW**2
 LOW_BINS = 15
+CONCERT_HZ = 440.0
+STEADY_FRAMES = 6
+FEWEST_HELD = 40
+HEARD_DB = -50.0
+AGREED = 0.6
 LOBE_HZ = 7.0
 CURVE = 5.75 / (F.RATE_HZ / 8192) ** 2
 Array = NDArray[np.float32]
@@ -97,17 +102,51 @@ def peak_fit() -> tuple[Array, Array, Array]:
     return offset.astype(np.float32), (slopes / (2.0 * CURVE)).astype(np.float32), reach.astype(np.float32)
 
 
-def low_frequencies(low_db: Array, advance: Array) -> Array:
-    """Replace the advance [T, K] of the lowest bins by that of the nearest long-window peak.
-
-    low_db [T, LOW_BANDS]. A peak counts if it lies within 1.5 bins of the bin's own estimate.
-    """
+def low_peaks(low_db: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """(Hz [T, LOW_BANDS - 2], whether a peak lies there) of long-window levels [T, LOW_BANDS]."""
     middle, left, right = low_db[:, 1:-1], low_db[:, :-2], low_db[:, 2:]
     offset, weights, reach = peak_fit()
     centres = F.low_centres_hz()[1:-1].astype(np.float32)
     hertz = centres + np.clip((low_db @ weights + offset)[:, 1:-1], -reach[1:-1], reach[1:-1])
     main_lobe = middle > np.maximum(_running_max(low_db, 14)[:, 1:-1] - 20.0, F.FLOOR_DB + 10)
-    peak = (middle >= left) & (middle > right) & main_lobe
+    return hertz, (middle >= left) & (middle > right) & main_lobe
+
+
+def semitones(hertz: Array) -> Array:
+    """Semitones above A4 = 440 Hz."""
+    return np.asarray(12.0 * np.log2(hertz / CONCERT_HZ))
+
+
+def in_tune(hertz: Array, tuning_cents: float) -> Array:
+    """The nearest notes in Hz of equal temperament, `tuning_cents` above A4 = 440 Hz."""
+    off = tuning_cents / 100.0
+    return np.asarray(CONCERT_HZ * 2.0 ** ((np.round(semitones(hertz) - off) + off) / 12.0), np.float32)
+
+
+def tuning_of(low_db: Array) -> float:
+    """Cents from A4 = 440 Hz, -50 to 50, on which the steady lows of long-window levels [T, LOW_BANDS] agree.
+
+    0 where they are few or do not agree: most music stands at concert pitch, and kicks stand anywhere.
+    """
+    hertz, peak = low_peaks(low_db)
+    pitch = semitones(hertz)
+    held = peak[:-STEADY_FRAMES] & peak[STEADY_FRAMES:] & (low_db[:-STEADY_FRAMES, 1:-1] > HEARD_DB)
+    held &= np.abs(pitch[STEADY_FRAMES:] - pitch[:-STEADY_FRAMES]) < 0.1
+    if held.sum() < FEWEST_HELD:
+        return 0.0
+    turn = np.exp(2j * np.pi * pitch[:-STEADY_FRAMES][held]).mean()
+    return float(100.0 * np.angle(turn) / (2 * np.pi)) if abs(turn) > AGREED else 0.0
+
+
+def low_frequencies(low_db: Array, advance: Array, tuning_cents: float | None = None) -> Array:
+    """Replace the advance [T, K] of the lowest bins by that of the nearest long-window peak.
+
+    low_db [T, LOW_BANDS]. A peak counts if it lies within 1.5 bins of the bin's own estimate. With a tuning
+    it is taken to its nearest note: a code of 64 numbers a patch leaves basses some 20 cents off.
+    """
+    hertz, peak = low_peaks(low_db)
+    if tuning_cents is not None:
+        hertz = in_tune(hertz, tuning_cents)
     target = np.where(peak, hertz * (2 * math.pi * HOP / F.RATE_HZ), 1e3)[:, None, :]
     own = advance[:, :LOW_BINS, None]
     best = np.abs(target - own).argmin(axis=2)
@@ -119,12 +158,16 @@ def low_frequencies(low_db: Array, advance: Array) -> Array:
 
 
 class PhaseState:
-    """What streaming carries from chunk to chunk: the last frame's phase, magnitude and advance."""
+    """What streaming carries from chunk to chunk: the last frame's phase, magnitude and advance.
+
+    tuning_cents: take steady lows to the notes of this tuning; None leaves them where they are.
+    """
 
     def __init__(self) -> None:
         self.phase: Array | None = None
         self.log_magnitude: Array | None = None
         self.advance: Array | None = None
+        self.tuning_cents: float | None = None
 
 
 def draft(log_magnitude: Array, low_db: Array, state: PhaseState) -> Array:
@@ -132,7 +175,7 @@ def draft(log_magnitude: Array, low_db: Array, state: PhaseState) -> Array:
 
     low_db: long-window levels [T, LOW_BANDS] at the same frames. T >= 1.
     """
-    advance = low_frequencies(low_db, time_gradient(log_magnitude))
+    advance = low_frequencies(low_db, time_gradient(log_magnitude), state.tuning_cents)
     across = frequency_gradient(log_magnitude)
     ramp = np.cumsum(0.5 * (across[:, 1:] + across[:, :-1]), axis=1)
     ramp = np.pad(ramp, ((0, 0), (1, 0)))

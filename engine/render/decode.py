@@ -28,14 +28,21 @@ class Decoder:
     before [k, 64]: latents right before the first one pushed, for a warm start (may be empty).
     The first sample returned lies PRE_SAMPLES before the first frame of `before` (or of the
     first push). target_db: level in dBFS to ride towards, one a feature frame from there on, or
-    None; gain_db applies to all.
+    None; gain_db applies to all. tuning_cents: basses are taken to the notes of this tuning.
     """
 
     def __init__(
-        self, codec: Codec, vocoder: Vocoder, before: Tensor, seed: int, target_db: NDArray[np.float32] | None = None
+        self,
+        codec: Codec,
+        vocoder: Vocoder,
+        before: Tensor,
+        seed: int,
+        target_db: NDArray[np.float32] | None = None,
+        tuning_cents: float | None = None,
     ) -> None:
         self.codec = codec
         self.synthesis = Synthesis(vocoder, seed=seed)
+        self.synthesis.state.tuning_cents = tuning_cents
         self.latents = before
         self.decoded = 0
         self.features = torch.zeros(0, F.CHANNELS)

@@ -22,6 +22,7 @@ from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import PATCH
 from engine.models.load import Networks
+from engine.models.phase import tuning_of
 from engine.models.prompt import sentence_encoder
 from engine.render.condition import UNSURE, Material, Place, PromptSense, gather, place_of
 from engine.render.decode import PRE_SAMPLES, Decoder
@@ -143,7 +144,9 @@ class ModelRenderer:
     ) -> Iterator[tuple[Audio, bool]]:
         """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
         known = material.context[: max(0, len(material.context) - UNSURE)][-WARM_START:]
-        decoder = Decoder(self.networks.codec, self.networks.vocoder, known, seed % 4096, self._target(material, known))
+        tuning = tuning_of(material.features[:, 2 * F.MELS :].numpy())
+        target = self._target(material, known)
+        decoder = Decoder(self.networks.codec, self.networks.vocoder, known, seed % 4096, target, tuning)
         decoder.gain_db = self.makeup_db
         start = -(len(known) + UNSURE) * PATCH * F.HOP - PRE_SAMPLES - self.lag_samples
         silence = np.zeros((max(0, MODEL_RATE_HZ + start), 2), np.float32)
