@@ -6,6 +6,7 @@ Every parser here takes untrusted text or files, works in bounded time, and rais
 
 from engine.controls.curve import intensity_envelope, parse_curve, sample_curve
 from engine.controls.harmony import Chord, Key, chord_frames, parse_chords, parse_key
+from engine.controls.keyed import progression
 from engine.controls.melody import melody_frames, monophonic
 from engine.controls.midifile import read_melody, read_notes
 from engine.controls.request import check, check_targets, parse_parts, request_map
@@ -23,6 +24,7 @@ __all__ = [
     "parse_curve",
     "parse_key",
     "parse_parts",
+    "progression",
     "read_melody",
     "read_notes",
     "request_map",

@@ -23,6 +23,7 @@ from engine.controls import (
     melody_frames,
     parse_chords,
     parse_key,
+    progression,
     request_map,
     sample_curve,
 )
@@ -138,6 +139,17 @@ def quarters_of(place: Place, first: int, count: int) -> NDArray[np.float64]:
     return quarters_at_centres(place.tempo_map, start, F.HOP, F.RATE_HZ, count, place.anchor.start_quarters)
 
 
+def keyed_chords(request: Request, place: Place) -> str | None:
+    """Chords for a key that comes without chords, melody or sound to follow; the reply says which."""
+    if request.key is None or request.melody is not None or place.source is not None:
+        return None
+    named = progression(parse_key(request.key), request.seed or 0)
+    if request.strengths.chords == 0:
+        return None
+    place.remarks.append(f"The key is played as {named}, one chord a bar; name chords to have others.")
+    return named
+
+
 def targets_of(request: Request, place: Place, first: int, count: int, factor: Fraction) -> K.FrameTargets:
     """Beat, melody and chords over feature frames first ... first + count."""
     beat, bar = grid_phases(place, first, count, factor)
@@ -146,8 +158,9 @@ def targets_of(request: Request, place: Place, first: int, count: int, factor: F
     if request.melody is not None:
         pitch, onset = melody_frames(request.melody, quarters)
         targets.melody, targets.melody_onset = pitch.astype(np.int64), onset.astype(np.float32)
-    if request.chords is not None:
-        chords = parse_chords(request.chords, request.bars, place.tempo_map.meter_at(place.anchor.start_bar))
+    named = request.chords or keyed_chords(request, place)
+    if named is not None:
+        chords = parse_chords(named, request.bars, place.tempo_map.meter_at(place.anchor.start_bar))
         targets.chroma = chord_frames(chords, quarters).astype(np.float32)
     return targets
 
