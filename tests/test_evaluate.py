@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from engine import bundle
 from engine.errors import BadRequest
 from engine.models.codec import LATENTS
 from engine.models.denoiser import FRAME_FEATURES, Conditions
-from engine.render.generate import ModelRenderer
 from engine.render.load import load_renderer
 from engine.training import evaluate
 from engine.training.corpus import sample
@@ -52,14 +50,6 @@ def make_song(path: Path, tempo: int, seed: int, style: str) -> None:
 def no_composer(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where no instruments are installed; `test_judging` has the composer."""
     monkeypatch.setattr(casting, "composed_rows", lambda _: None)
-
-
-@pytest.fixture
-def few_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two counts of steps for each network instead of four and five."""
-    monkeypatch.setattr(systems, "STUDENT_STEPS", (1, 4))
-    monkeypatch.setattr(systems, "TEACHER_STEPS", (50, 4))
-    monkeypatch.setattr(comparison, "SPREAD", (systems.System("student", 4), systems.TEACHER))
 
 
 @pytest.fixture(scope="module")
@@ -107,24 +97,13 @@ def test_belonging(place: Path) -> None:
     assert rows["the song itself"]["nearest"]["n"] == 2
 
 
-@pytest.mark.parametrize("teacher", [None, Path("teacher.safetensors")])
-def test_students_are_compared_at_four_counts_of_steps_and_teachers_at_five(
-    place: Path, tmp_path: Path, teacher: Path | None
-) -> None:
-    renderer = load_renderer(place / "bundle")
-    assert isinstance(renderer, ModelRenderer)
-    bench = Bench(renderer, [], 4, tmp_path, Console(quiet=True), teacher)
-    students = {f"student, {n} step{'s' if n > 1 else ''}" for n in (1, 2, 4, 8)}
-    teachers = {f"teacher, {n} step{'s' if n > 1 else ''}" for n in (1, 2, 4, 8, 50)}
-    assert {s.name for s in comparison.cast_systems(bench)} == (students | teachers if teacher else students)
-
-
 @pytest.mark.timeout(400)
-def test_comparison(place: Path, no_composer: None, few_systems: None) -> None:
+def test_comparison(place: Path, no_composer: None) -> None:
     found = measured(place, "judge", "comparison")["sections"]
     rows, listen = found["comparison"]["rows"], found["comparison"]["listen"]
     assert (place / "out" / "comparison.png").is_file()
-    students, teachers = {"student, 1 step", "student, 4 steps"}, {"teacher, 4 steps", "teacher, 50 steps"}
+    students = {f"student, {n} step{'s' if n > 1 else ''}" for n in (1, 2, 4, 8)}
+    teachers = {f"teacher, {n} step{'s' if n > 1 else ''}" for n in (1, 2, 4, 8, 50)}
     real = {comparison.HELD_OUT, comparison.CODED, comparison.REPEATED, comparison.RANDOM}
     assert set(rows) == students | teachers | real
     for name in students | teachers:
