@@ -29,7 +29,10 @@ def test_the_groove_gathers_events_at_their_places() -> None:
     assert len(groove.positions_ms(np.zeros(0), QUARTER)) == 0
 
 
-@given(st.lists(st.floats(0, 5000, allow_subnormal=False), min_size=1, max_size=30), st.floats(-30, 30, allow_subnormal=False))
+@given(
+    st.lists(st.floats(0, 5000, allow_subnormal=False), min_size=1, max_size=30),
+    st.floats(-30, 30, allow_subnormal=False),
+)
 def test_distances_against_a_slow_search(onsets: list[float], shift: float) -> None:
     places = np.array([0.0, 130.0, 250.0, 388.0]) + shift
     found = groove.distances_ms(np.array(onsets), places, QUARTER)
