@@ -141,11 +141,9 @@ def quarters_of(place: Place, first: int, count: int) -> NDArray[np.float64]:
 
 def keyed_chords(request: Request, place: Place) -> str | None:
     """Chords for a key that comes without chords, melody or sound to follow; the reply says which."""
-    if request.key is None or request.melody is not None or place.source is not None:
+    if request.key is None or request.melody is not None or place.source is not None or request.strengths.chords == 0:
         return None
     named = progression(parse_key(request.key), request.seed or 0)
-    if request.strengths.chords == 0:
-        return None
     place.remarks.append(f"The key is played as {named}, one chord a bar; name chords to have others.")
     return named
 

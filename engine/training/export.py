@@ -30,11 +30,6 @@ def style_levels(files: list[Path], styles: tuple[str, ...]) -> list[float]:
     return [round(float(np.median(found[style] or every)), 1) for style in styles]
 
 
-def makeup_db(networks: Networks, files: list[Path], seconds: float = 20.0) -> float:
-    """What codec and vocoder lose in level on held-out songs: the median in dB (`levelling.measure`)."""
-    return levelling.measure(networks, files, seconds).makeup_db
-
-
 def describe(folder: Path, results: str, left_out: list[str] | None = None) -> bundle.Bundle:
     """Put weaknesses and evaluation tables (Markdown) at the end of a card, in place of older ones, and seal it.
 

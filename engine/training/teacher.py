@@ -67,11 +67,3 @@ def train(
 
     run(stage, console, one, every=25, feed=feed, validate=validate, generators=(generator,))
     return model.cpu().eval()
-
-
-@torch.no_grad()
-def validation_loss(model: Denoiser, songs: list[Latents], seed: int = 0, batches: int = 8) -> float:
-    """Velocity error on held-out songs, the same windows, times and noise each time."""
-    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    losses = [velocity_loss(model, *windows.batch(songs, BATCH, WINDOW, rng), generator) for _ in range(batches)]
-    return float(torch.stack(losses).mean())
