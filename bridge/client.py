@@ -135,9 +135,10 @@ class Engine:
         pieces = list(stream)
         report = stream.report
         assert report is not None
-        bars = tuple(piece.audio for piece in pieces if piece.first_frame >= 0)
+        audio = np.concatenate([piece.audio for piece in pieces if piece.first_frame >= 0])
+        bars = tuple(np.split(audio, np.cumsum(report.bar_frames)[:-1]))
         lead = next((piece.audio for piece in pieces if piece.first_frame < 0), None)
-        return Take(audio=np.concatenate(bars), rate=report.rate, report=report, bars=bars, lead_in=lead)
+        return Take(audio=audio, rate=report.rate, report=report, bars=bars, lead_in=lead)
 
     def stream(
         self,

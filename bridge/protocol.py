@@ -75,10 +75,10 @@ class Subscribe(Struct, frozen=True):
 
 
 class AudioHeader(Struct, frozen=True):
-    """One bar; its float32 interleaved frames follow as a frame of their own.
+    """One bar, or a piece of it; its float32 interleaved frames follow as a frame of their own.
 
     first_frame counts from the first new bar; a continuation's lead-in, the new sound right before
-    it, which the seam fades in (engine.render.join), has a negative one. `last` marks the last bar.
+    it, which the seam fades in (engine.render.join), has a negative one. `last`: nothing follows.
     """
 
     id: str
@@ -120,7 +120,7 @@ MESSAGES: tuple[Message, ...] = (
     Message(b"subscribe", Subscribe, "to engine", "Progress of all requests, also those of others and of OSC."),
     Message(b"accepted", Accepted, "from engine", "The request stands in the queue."),
     Message(b"progress", Progress, "from engine", "How far a render is."),
-    Message(b"audio", AudioHeader, "from engine", "One bar, as soon as it is decoded.", "yes"),
+    Message(b"audio", AudioHeader, "from engine", "One bar (with `piece_ms`, a piece of it) once decoded.", "yes"),
     Message(b"done", Report, "from engine", "The end of a request whose bars have all been sent."),
     Message(b"failed", Failed, "from engine", "The end of any other request: one code, one sentence."),
     Message(b"pong", Pong, "from engine", "Answers `ping`."),

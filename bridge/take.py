@@ -61,6 +61,7 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
 class Stream:
     """Iterates over the bars of one request as they come; `report` is there after the last.
 
+    With `piece_ms` these are pieces: their `bar` counts pieces, and `report.bar_frames` says where the bars are.
     Leaving the loop early does not cancel; `cancel()` does.
     """
 

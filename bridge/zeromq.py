@@ -1,4 +1,4 @@
-"""The engine's ZeroMQ side: a ROUTER for requests, one audio message a bar.
+"""The engine's ZeroMQ side: a ROUTER for requests, one audio message a bar or piece of a bar.
 
 *Threading*: the loop's thread owns the socket; the resident's threads reach it through
 `loop.call`. Nothing here waits: a message that a client does not take stays in that client's

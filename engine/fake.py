@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import BadRequest, Cancelled
+from engine.render.pieces import cuts_of
 from engine.render.source import source_of
 from engine.timing import Anchor, Meter, TempoMap, anchor, new_bar_boundaries, tempo_from_length
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Rendered, Request
@@ -72,7 +73,9 @@ class FakeRenderer:
         for k in range(request.bars):
             self._wait(progress, cancelled, k, request.bars)
             audio = _bar(tempo_map, place, k, lines, rate, channels)
-            emit(BarAudio(bar=k, first_frame=lines[k], rate=rate, audio=audio, last=k == request.bars - 1))
+            for piece in cuts_of([0, len(audio)], 0, rate, request.piece_ms):
+                first, last = lines[k] + piece.first, lines[k] + piece.end == lines[-1]
+                emit(BarAudio(bar=k, first_frame=first, rate=rate, audio=audio[piece.first : piece.end], last=last))
             progress((k + 1) / request.bars)
         frames = tuple(b - a for a, b in itertools.pairwise(lines))
         return Rendered(

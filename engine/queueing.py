@@ -38,6 +38,7 @@ class Job:
     told_s: float = -math.inf
     bar_frames: list[int] = field(default_factory=list)
     bar_seconds: list[float] = field(default_factory=list)
+    first_audio_s: float = math.nan
     next_frame: int | None = None
     complete: bool = False
 
@@ -55,7 +56,7 @@ class Job:
         return (-self.request.priority, self.due_s, self.order)
 
     def take_bar(self, bar: BarAudio, elapsed_s: float) -> None:
-        """Note a bar and hold the renderer to its contract: in order, gapless, finite, exact."""
+        """Note a bar or a piece of one; hold the renderer to its contract: in order, gapless, finite, exact."""
         audio = bar.audio
         assert not self.complete, "a bar after the last one"
         assert audio.ndim == 2, audio.shape
@@ -69,8 +70,19 @@ class Job:
         assert bar.first_frame == expected, f"bar at {bar.first_frame}, expected {expected}"
         self.next_frame = expected + len(audio)
         self.complete = bar.last
-        self.bar_frames.append(len(audio))
-        self.bar_seconds.append(elapsed_s)
+        self._count(bar.bar, len(audio), elapsed_s)
+
+    def _count(self, bar: int, frames: int, elapsed_s: float) -> None:
+        """Frames and time of a whole bar, from its pieces: it is out when its last piece is."""
+        begun = len(self.bar_frames)
+        assert bar in (begun - 1, begun), f"a piece of bar {bar} after {begun} bars"
+        if bar == begun:
+            self.bar_frames.append(0)
+            self.bar_seconds.append(elapsed_s)
+        if begun == 0:
+            self.first_audio_s = elapsed_s
+        self.bar_frames[bar] += frames
+        self.bar_seconds[bar] = elapsed_s
 
     def check_rendered(self, rendered: Rendered) -> None:
         """Hold the closing statement to what was emitted."""

@@ -86,6 +86,7 @@ def make_report(job: Job, rendered: Rendered, renderer: Renderer, now_s: float) 
         threads=renderer.threads,
         bar_frames=rendered.bar_frames,
         bar_seconds=tuple(job.bar_seconds),
+        first_audio_seconds=job.first_audio_s,
         context_seconds=rendered.context_seconds,
         remarks=rendered.remarks,
     )

@@ -98,6 +98,7 @@ class Request(Struct, frozen=True):
     tempo is quarters per minute as text: "120", "119.98", "7200/61" (kept as it is), or a map
     by bars "0:120,4:90". meter is "n/d". `under` says that the source sounds under the new bars.
     prompts are mixed by their weights; `style` is short for one more of weight 1 with that audio file.
+    With `piece_ms`, bars come in pieces of at most that length, the same samples as whole bars.
     """
 
     id: Id
@@ -123,14 +124,15 @@ class Request(Struct, frozen=True):
     inline: InlineAudio | None = None
     at_bar: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
     under: bool = False
+    piece_ms: Annotated[int, msgspec.Meta(ge=20, le=2_000)] | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=9)] = 5
     deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] | None = None
 
 
 class BarAudio(msgspec.Struct, frozen=True, kw_only=True):
-    """One bar of rendered audio (or, with first_frame < 0, the lead-in that a seam fades in).
+    """One bar of rendered audio or a piece of it (or, with first_frame < 0, the lead-in that a seam fades in).
 
-    first_frame counts frames at `rate` from the first new bar; audio is [frames, channels].
+    first_frame counts frames at `rate` from the first new bar; audio is [frames, channels]; last: nothing follows.
     """
 
     bar: int
@@ -141,7 +143,11 @@ class BarAudio(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True):
-    """What a finished request was, for people and for benchmarks. Times in seconds."""
+    """What a finished request was, for people and for benchmarks. Times in seconds.
+
+    first_audio_seconds: until the first new frames were out; first_bar_seconds: until the first bar was, all of it.
+    bar_frames and bar_seconds count whole bars, in how many pieces they ever came.
+    """
 
     id: str
     frames: int
@@ -160,6 +166,7 @@ class Report(Struct, frozen=True):
     threads: int
     bar_frames: tuple[int, ...]
     bar_seconds: tuple[float, ...] = ()
+    first_audio_seconds: float = 0.0
     context_seconds: float = 0.0
     remarks: tuple[str, ...] = ()
 

@@ -2,6 +2,7 @@
 
 The stream starts exactly one second before time zero, which is a whole number of frames at any
 rate; a linear-phase resampler keeps it there, and bars are cut at their exact frames. No stretching.
+Pieces of bars are cuts of the same stream, so that together they are the bars, bit by bit.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 import soxr
 
 from engine.render.limiter import Limiter
+from engine.render.pieces import cuts_of
 from engine.types import MODEL_RATE_HZ, Audio, BarAudio
 
 
@@ -23,19 +25,27 @@ def to_channels(audio: Audio, channels: int) -> Audio:
 
 
 class Fitter:
-    """Collects samples and yields bars. lines: bars + 1 frames at `rate`, first 0.
+    """Collects samples and yields bars, or pieces of bars. lines: bars + 1 frames at `rate`, first 0.
 
-    seam_frames > 0 asks for the lead-in, the sound right before time zero.
+    seam_frames > 0 asks for the lead-in, the sound right before time zero; piece_ms for pieces of at most that length.
     """
 
-    def __init__(self, rate: int, channels: int, lines: list[int], seam_frames: int) -> None:
-        self.rate, self.channels, self.lines, self.seam = rate, channels, lines, seam_frames
+    def __init__(
+        self, rate: int, channels: int, lines: list[int], seam_frames: int, piece_ms: int | None = None
+    ) -> None:
+        self.rate, self.channels, self.lines = rate, channels, lines
+        self.cuts = cuts_of(lines, seam_frames, rate, piece_ms)
         self.resampler = soxr.ResampleStream(MODEL_RATE_HZ, rate, 2, "float32", "HQ") if rate != MODEL_RATE_HZ else None
         self.limiter = Limiter(rate)
         self.pieces: list[Audio] = []
         self.first = -rate
         self.held = 0
-        self.bar = -1 if seam_frames else 0
+        self.index = 0
+
+    @property
+    def frames_out(self) -> int:
+        """Frames from time zero on that have been yielded."""
+        return 0 if self.index == 0 else self.cuts[self.index - 1].end
 
     def feed(self, audio: Audio, last: bool = False) -> Iterator[BarAudio]:
         """Take samples [n, 2] at 48 kHz; yield what is complete."""
@@ -44,20 +54,17 @@ class Fitter:
         limited = self.limiter.push(audio, last)
         self.pieces.append(limited)
         self.held += len(limited)
-        while self.bar < len(self.lines) - 1 and self.first + self.held >= self._end(self.bar):
-            yield self._cut(self.bar)
-            self.bar += 1
+        while self.index < len(self.cuts) and self.first + self.held >= self.cuts[self.index].end:
+            yield self._cut()
 
-    def _start(self, bar: int) -> int:
-        return -self.seam if bar < 0 else self.lines[bar]
-
-    def _end(self, bar: int) -> int:
-        return 0 if bar < 0 else self.lines[bar + 1]
-
-    def _cut(self, bar: int) -> BarAudio:
-        whole = np.concatenate(self.pieces)
-        start, end = self._start(bar) - self.first, self._end(bar) - self.first
-        self.pieces, self.held, self.first = [whole[end:]], len(whole) - end, self._end(bar)
-        audio = np.ascontiguousarray(to_channels(whole[start:end], self.channels), np.float32)
-        last = bar == len(self.lines) - 2
-        return BarAudio(bar=bar, first_frame=self._start(bar), rate=self.rate, audio=audio, last=last)
+    def _cut(self) -> BarAudio:
+        """The next piece; what lies before it is let go."""
+        bar, first, end = self.cuts[self.index]
+        self.index += 1
+        whole = self.pieces[0] if len(self.pieces) == 1 else np.concatenate(self.pieces)
+        rest = whole[end - self.first :]
+        audio = np.ascontiguousarray(
+            to_channels(whole[first - self.first : end - self.first], self.channels), np.float32
+        )
+        self.pieces, self.held, self.first = [rest], len(rest), end
+        return BarAudio(bar=bar, first_frame=first, rate=self.rate, audio=audio, last=self.index == len(self.cuts))

@@ -107,7 +107,7 @@ class ModelRenderer:
         progress: Callable[[float], None],
         cancelled: Callable[[], bool],
     ) -> Rendered:
-        """Emit the bars of `request`; see `engine.types.Renderer`."""
+        """Emit the bars of `request`, whole or in pieces; see `engine.types.Renderer`."""
 
         def check() -> None:
             if cancelled():
@@ -118,11 +118,11 @@ class ModelRenderer:
         material = gather(request, place, self.networks, self.prompt_sense(request, check), check)
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
-        fitter = Fitter(place.rate, place.channels, place.lines, self._seam(place))
+        fitter = Fitter(place.rate, place.channels, place.lines, self._seam(place), request.piece_ms)
         for audio, last in self._sound(request, place, material, seed, cancelled):
             for bar in fitter.feed(audio, last):
                 emit(bar)
-            progress(min(1.0, (fitter.bar + 1) / (request.bars + 1)))
+            progress(max(0.0, fitter.frames_out / place.lines[-1]))
         bar_frames = tuple(int(n) for n in np.diff(place.lines))
         return Rendered(
             frames=place.lines[-1],
