@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.wavefile import AudioFile
-from engine.controls import request_map
-from engine.timing import anchor
+from engine.controls import on_grid
 from engine.types import SEAM_SECONDS, Audio, Request
 
 
@@ -31,6 +30,5 @@ def join_exactly(original: AudioFile, request: Request, new: Audio, lead_in: Aud
 
 def new_starts_at(original: AudioFile, request: Request) -> int:
     """The frame, from IN's first, at which NEW begins."""
-    frames = len(original.samples)
-    tempo_map = request_map(request, frames, original.rate)
-    return anchor(frames, original.rate, tempo_map, request.at_bar).start_frame
+    _, place = on_grid(request, len(original.samples), original.rate)
+    return place.start_frame

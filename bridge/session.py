@@ -18,7 +18,7 @@ import msgspec
 from engine.errors import BadRequest
 from engine.events import Event, Listener, Metrics
 from engine.resident import Resident
-from engine.timing import Meter, TempoMap
+from engine.timing import Meter, TempoMap, parse_meters
 from engine.types import Audio, CurvePoint, Note, PromptPart, Request
 
 Watcher = Callable[[object, Event], None]
@@ -95,7 +95,6 @@ class Session:
 def tempo_map_of(request: Request) -> TempoMap:
     """The request's tempo map; 120 where it has none or none that can be read."""
     try:
-        meter = Meter.parse(request.meter)
-        return TempoMap.parse(request.tempo or "120", meter)
+        return TempoMap.parse(request.tempo or "120", parse_meters(request.meter))
     except BadRequest:
         return TempoMap.constant(120, Meter(4, 4))

@@ -13,15 +13,15 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from engine.controls import on_grid
 from engine.errors import BadRequest, Cancelled
 from engine.render.pieces import cuts_of
 from engine.render.source import source_of
-from engine.timing import Anchor, Meter, TempoMap, anchor, new_bar_boundaries, tempo_from_length
+from engine.timing import Anchor, TempoMap, new_bar_boundaries
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Rendered, Request
 
 CLICK_SECONDS = 0.01
@@ -62,11 +62,7 @@ class FakeRenderer:
         source, source_rate = _source(request, inline, check)
         rate = request.rate or source_rate
         channels = request.channels or (2 if source is None else source.shape[1])
-        length = 0 if source is None else len(source)
-        tempo_map = _tempo_map(request, length, source_rate)
-        if source is not None and rate != source_rate:
-            length = int(Fraction(length * rate, source_rate) + Fraction(1, 2))
-        place = anchor(length, rate, tempo_map, request.at_bar)
+        tempo_map, place = on_grid(request, *((0, rate) if source is None else (len(source), source_rate)))
         if place.start_frame > 0:
             emit(_lead_in(min(place.start_frame, round(SEAM_SECONDS * rate)), rate, channels))
         lines = new_bar_boundaries(place, tempo_map, request.bars, rate)
@@ -108,30 +104,24 @@ def _source(request: Request, inline: Audio | None, check: Callable[[], None]) -
     return (None, MODEL_RATE_HZ) if source is None else (source.audio, source.rate)
 
 
-def _tempo_map(request: Request, frames: int, rate: int) -> TempoMap:
-    meter = Meter.parse(request.meter)
-    if request.tempo is not None:
-        return TempoMap.parse(request.tempo, meter)
-    if request.source_bars is None or frames == 0:
-        raise BadRequest("a tempo is missing: 20-400 quarters per minute, e.g. 120")
-    return TempoMap.constant(tempo_from_length(frames, rate, request.source_bars, meter), meter)
-
-
 def _bar(tempo_map: TempoMap, place: Anchor, k: int, lines: list[int], rate: int, channels: int) -> Audio:
-    """Bar k of the new ones: a tone that dies away, and a click on each felt beat; peak 0.55."""
-    frames = lines[k + 1] - lines[k]
-    seconds = np.arange(frames) / rate
-    sound = 0.25 * np.sin(2 * np.pi * TONE_HZ * seconds) * np.exp(-8 * seconds)
+    """Bar k of the new ones: a tone that dies away, and a click on each felt beat; peak 0.55.
+
+    The first bar is cut where it begins inside of its bar; what is left of it is the same.
+    """
     bar = place.start_bar + k
     quarters = tempo_map.bar_start_quarters(bar)
-    first = tempo_map.sample_at(quarters, rate)
+    first = place.frame_of(quarters, tempo_map, rate)
+    late = place.frame_of(place.begin_quarters, tempo_map, rate) - first if k == 0 else 0
+    seconds = np.arange(late + lines[k + 1] - lines[k]) / rate
+    sound = 0.25 * np.sin(2 * np.pi * TONE_HZ * seconds) * np.exp(-8 * seconds)
     click = np.exp(-6 * np.arange(max(1, round(CLICK_SECONDS * rate))) / (CLICK_SECONDS * rate))
     for length in tempo_map.meter_at(bar).beats:
-        at = tempo_map.sample_at(quarters, rate) - first
+        at = place.frame_of(quarters, tempo_map, rate) - first
         part = sound[at : at + len(click)]
         part += 0.3 * click[: len(part)]
         quarters += length
-    return np.repeat(sound.astype(np.float32)[:, None], channels, axis=1)
+    return np.repeat(sound[late:].astype(np.float32)[:, None], channels, axis=1)
 
 
 def _lead_in(frames: int, rate: int, channels: int) -> BarAudio:

@@ -196,7 +196,7 @@ BAD = [
     (generate(prompts=(PromptPart(text="x", weight=0.0),)), "above 0"),
     (generate(prompts=(PromptPart(text="x", weight=NAN),)), "prompts"),
     (generate(key="H"), "key"), (generate(chords="H"), "Chords"), (generate(parts=("drums", "drums")), "Parts"),
-    (generate(source="x.wav"), "continuation"), (generate(at_bar=3), "continuation"),
+    (generate(source="x.wav"), "continuation"),
     (generate(under=True), "continuation"),
     (generate(source_bars=3), "continuation"), (follow(source=None), "exactly one"),
     (follow(tempo=None), "exactly one"),

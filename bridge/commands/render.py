@@ -35,7 +35,12 @@ def music_options(function: AnyFunction) -> AnyFunction:
     """The options that generate and continue share."""
     options = [
         click.option("--bars", type=Whole(1, MAX_BARS), required=True, help="How many new bars."),
-        click.option("--meter", default="4/4", show_default=True, help="n/d: n 1-32, d 1, 2, 4, 8, 16 or 32."),
+        click.option(
+            "--meter",
+            default="4/4",
+            show_default=True,
+            help='n/d: n 1-32, d 1, 2, 4, 8, 16 or 32; or a map "bar:n/d,...".',
+        ),
         click.option("--rate", type=Whole(*RATE_RANGE_HZ), help="Frames per second of the output."),
         click.option("--seed", type=Whole(0, 2**53), help="The same seed gives the same bytes."),
         click.option("--steps", type=Whole(1, 8), default=4, show_default=True, help="Sampling steps."),
@@ -140,14 +145,13 @@ def placed(request: Request, curve: str | None, original: wavefile.AudioFile | N
     """The request with its intensity curve. BadRequest where IN, grid and curve do not fit together."""
     import msgspec
 
-    from engine import controls, timing
+    from engine import controls
 
     frames, rate = (len(original.samples), original.rate) if original else (0, request.rate or MODEL_RATE_HZ)
-    tempo_map = controls.request_map(request, frames, rate)
-    first_bar = timing.anchor(frames, rate, tempo_map, request.at_bar).start_bar
+    tempo_map, place = controls.on_grid(request, frames, rate)
     if curve is None:
         return request
-    points = controls.parse_curve(curve, tempo_map, request.bars, first_bar)
+    points = controls.parse_curve(curve, tempo_map, request.bars, place.start_bar)
     return msgspec.structs.replace(request, intensity=points)
 
 

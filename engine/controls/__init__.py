@@ -9,7 +9,7 @@ from engine.controls.harmony import Chord, Key, chord_frames, parse_chords, pars
 from engine.controls.keyed import progression
 from engine.controls.melody import melody_frames, monophonic
 from engine.controls.midifile import read_melody, read_notes
-from engine.controls.request import check, check_targets, parse_parts, request_map
+from engine.controls.request import check, check_targets, on_grid, parse_parts, request_map
 
 __all__ = [
     "Chord",
@@ -20,6 +20,7 @@ __all__ = [
     "intensity_envelope",
     "melody_frames",
     "monophonic",
+    "on_grid",
     "parse_chords",
     "parse_curve",
     "parse_key",

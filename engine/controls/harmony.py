@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import cycle
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,46 +161,96 @@ def chord_tones(name: str) -> tuple[int, tuple[int, ...], int]:
     return root, tuple((root + x) % 12 for x in stack.intervals()), bass
 
 
-def parse_chords(text: str, bars: int, meter: Meter) -> tuple[Chord, ...]:
+def parse_chords(text: str, bars: int, meter: Meter | Sequence[Meter]) -> tuple[Chord, ...]:
     """Chords over `bars` bars, repeated from the start until they are full, cut at the end.
 
-    Names are separated by spaces or commas. Each lasts a bar, or the quarters after its colon
-    ("Am:2"); between bar lines ("Am F | C") those without share what is left of the bar alike.
-    "%" repeats the chord before, "N.C." is silence. BadRequest for anything else.
+    meter: of all bars, or of each. Names are separated by spaces or commas. Each lasts a bar (the one in which
+    it begins), or the quarters after its colon ("Am:2"); between bar lines ("Am F | C") those without share what
+    is left of the bar alike. "%" repeats the chord before, "N.C." is silence. BadRequest for anything else.
     """
-    if len(text) > 4000:
-        raise BadRequest("Chords take at most 4000 characters.")
-    once = _lengths(text, meter.bar_quarters)
+    lines = _lines([meter] * bars if isinstance(meter, Meter) else meter)
+    cells, end = _cells(text), lines[-1]
+    tones = {name: chord_tones(name) for cell in cells for name, _ in cell.chords if name not in NO_CHORD}
     chords: list[Chord] = []
-    tones = {name: chord_tones(name) for name, _ in once if name not in NO_CHORD}
-    now, end = Fraction(0), bars * meter.bar_quarters
-    for name, length in cycle(once):
-        if now >= end:
+    for once, (name, now, length) in _walked(cells, lines, "|" in text):
+        if now >= end and once:
             break
-        if name in tones:
+        if name in tones and now < end:
             root, pitch_classes, bass = tones[name]
             chords.append(Chord(now, min(length, end - now), root, pitch_classes, bass, name))
-        now += length
     return tuple(chords)
 
 
-def _lengths(text: str, bar: Fraction) -> list[tuple[str, Fraction]]:
-    """(name, quarters) of one pass."""
-    found: list[tuple[str, Fraction]] = []
+def check_chords(text: str, meters: Sequence[Meter]) -> None:
+    """Refuses what `parse_chords` does in its first pass over bars of these meters; quick however many they are."""
+    cells = _cells(text)
+    for cell in cells:
+        for name, _ in cell.chords:
+            if name not in NO_CHORD:
+                chord_tones(name)
+    for once, _ in _walked(cells, _lines(meters), "|" in text):
+        if once:
+            break
+
+
+def _lines(meters: Sequence[Meter]) -> list[Fraction]:
+    return [Fraction(0), *accumulate(meter.bar_quarters for meter in meters)]
+
+
+def _walked(
+    cells: list[_Cell], lines: list[Fraction], shares: bool
+) -> Iterator[tuple[bool, tuple[str, Fraction, Fraction]]]:
+    """For ever: whether the text is through once, and (name, begin, quarters) of each chord."""
+    now, once = Fraction(0), False
+    while True:
+        for cell in cells:
+            for name, length in cell.lengths(now, lines, shares):
+                yield once, (name, now, length)
+                now += length
+        once = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """What stands between two bar lines: (name, quarters or None for a share of the bar)."""
+
+    text: str
+    chords: tuple[tuple[str, Fraction | None], ...]
+
+    def lengths(self, now: Fraction, lines: list[Fraction], shares: bool) -> Iterator[tuple[str, Fraction]]:
+        """(name, quarters) of each chord from `now` on; without bar lines in the text each has a whole bar."""
+        timed = [length for _, length in self.chords if length is not None]
+        begun = now
+        for name, given in self.chords:
+            at = begun if shares else now
+            bar = min(max(0, bisect_right(lines, at) - 1), len(lines) - 2)
+            whole = lines[bar + 1] - lines[bar]
+            share = (whole - sum(timed)) / max(1, len(self.chords) - len(timed)) if shares else whole
+            length = share if given is None else given
+            if not Fraction(1, 8) <= length <= MAX_CHORD_QUARTERS:
+                raise BadRequest(f"{CHORD_SENTENCE}, each at least 1/8 of a beat long; got {shown(self.text)}.")
+            yield name, length
+            now += length
+
+
+def _cells(text: str) -> list[_Cell]:
+    if len(text) > 4000:
+        raise BadRequest("Chords take at most 4000 characters.")
+    cells: list[_Cell] = []
+    before = None
     for cell in text.strip().strip("|").split("|"):
-        tokens = [_TOKEN.fullmatch(word) for word in re.split(r"[\s,]+", cell.strip()) if word]
-        timed = [Fraction(t[2]) for t in tokens if t and t[2]]
-        free = len(tokens) - len(timed)
-        share = (bar - sum(timed)) / max(1, free) if "|" in text else bar
-        for token in tokens:
-            length = Fraction(token[2]) if token and token[2] else share
-            if token is None or not Fraction(1, 8) <= length <= MAX_CHORD_QUARTERS:
+        chords: list[tuple[str, Fraction | None]] = []
+        for word in re.split(r"[\s,]+", cell.strip()):
+            token = _TOKEN.fullmatch(word)
+            if token is None and word:
                 raise BadRequest(f"{CHORD_SENTENCE}, each at least 1/8 of a beat long; got {shown(cell.strip())}.")
-            name = found[-1][0] if token[1] == "%" and found else token[1]
-            found.append((name, length))
-    if not found:
+            if token is not None:
+                before = before if token[1] == "%" and before else token[1]
+                chords.append((before, Fraction(token[2]) if token[2] else None))
+        cells.append(_Cell(cell.strip(), tuple(chords)))
+    if not any(cell.chords for cell in cells):
         raise BadRequest(f"{CHORD_SENTENCE}; got {shown(text)}.")
-    return found
+    return cells
 
 
 def chord_frames(chords: tuple[Chord, ...], quarters: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -8,9 +8,20 @@ from typing import cast
 import msgspec
 
 from engine.controls.curve import checked
-from engine.controls.harmony import parse_chords, parse_key
+from engine.controls.harmony import check_chords, parse_key
 from engine.errors import BadRequest
-from engine.timing import Meter, TempoMap, check_length, shown, tempo_from_length
+from engine.timing import (
+    Anchor,
+    TempoMap,
+    anchor,
+    beginning,
+    check_length,
+    parse_meters,
+    parse_offset,
+    shown,
+    snapped_beat,
+    tempo_from_length,
+)
 from engine.types import PART_NAMES, Note, Part, Request
 
 
@@ -24,12 +35,31 @@ def parse_parts(text: str) -> tuple[Part, ...]:
 
 def request_map(request: Request, frames: int = 0, rate: int = 48_000) -> TempoMap:
     """The tempo map of a request; IN's `frames` at `rate` matter only where source_bars gives the tempo."""
-    meter = Meter.parse(request.meter)
+    meters = parse_meters(request.meter)
     if request.source_bars is not None:
+        meter = meters[0][1]
         return TempoMap.constant(tempo_from_length(frames, rate, request.source_bars, meter), meter)
     if request.tempo is None:
         raise BadRequest("A request needs a tempo from 20 to 400 quarters per minute.")
-    return TempoMap.parse(request.tempo, meter)
+    return TempoMap.parse(request.tempo, meters)
+
+
+def on_grid(request: Request, frames: int, rate: int) -> tuple[TempoMap, Anchor]:
+    """A checked request's tempo map and where its new bars lie on it; IN has `frames` at `rate`.
+
+    A generation has no IN: `rate` is that of its new bars. Raises BadRequest for what only IN's length tells.
+    """
+    tempo_map = request_map(request, frames, rate)
+    offset = None if request.source_offset is None else parse_offset(request.source_offset)
+    at_beat = request.at_beat or 0.0
+    if request.kind == "generate":
+        place = beginning(rate, tempo_map, request.at_bar or 0, at_beat, offset)
+    else:
+        place = anchor(frames, rate, tempo_map, request.at_bar, at_beat, offset)
+    check_length(tempo_map, request.bars, place.start_bar)
+    if len(tempo_map.meters) > 1:
+        _check_over(request, tempo_map, place.start_bar)
+    return tempo_map, place
 
 
 def check(request: Request) -> None:
@@ -40,17 +70,40 @@ def check(request: Request) -> None:
     """
     _check_schema(request)
     _check_kind(request)
-    meter = Meter.parse(request.meter)
-    if request.source_bars is None:
-        check_length(request_map(request), request.bars, request.at_bar or 0)
+    _check_place(request)
     _check_prompts(request)
     if request.key is not None:
         parse_key(request.key)
-    if request.chords is not None:
-        parse_chords(request.chords, 1, meter)
     if request.parts is not None:
         parse_parts(",".join(request.parts))
-    check_targets(request, request.bars * meter.bar_quarters)
+
+
+def _check_place(request: Request) -> None:
+    """The new bars' place, as far as it is known without IN, and what is laid over them."""
+    meters, first_bar = parse_meters(request.meter), request.at_bar or 0
+    if request.source_offset is not None:
+        parse_offset(request.source_offset)
+    if request.source_bars is not None:
+        if len(meters) > 1 or request.source_offset is not None:
+            raise BadRequest("source_bars takes IN for whole bars of one meter; on a project's grid give its tempo.")
+        tempo_map = TempoMap.constant(120, meters[0][1])
+    else:
+        tempo_map = request_map(request)
+        check_length(tempo_map, request.bars, first_bar)
+    if request.at_beat is not None:
+        if request.at_bar is None and request.kind == "continue":
+            raise BadRequest("at_beat counts from a bar line: give at_bar, too.")
+        snapped_beat(tempo_map, first_bar, request.at_beat)
+    if len(meters) == 1 or request.at_bar is not None or request.kind == "generate":
+        _check_over(request, tempo_map, first_bar)
+
+
+def _check_over(request: Request, tempo_map: TempoMap, first_bar: int) -> None:
+    """Chords, curve and melody over the new bars from first_bar on."""
+    if request.chords is not None:
+        check_chords(request.chords, tempo_map.meters_over(first_bar, request.bars))
+    start, end = (tempo_map.bar_start_quarters(first_bar + k) for k in (0, request.bars))
+    check_targets(request, end - start)
 
 
 def _check_prompts(request: Request) -> None:
@@ -93,7 +146,6 @@ def _check_kind(request: Request) -> None:
             "source": request.source,
             "inline": request.inline,
             "source_bars": request.source_bars,
-            "at_bar": request.at_bar,
             "under": request.under or None,
         }
         extra = [name for name, value in given.items() if value is not None]

@@ -21,10 +21,10 @@ from engine.controls import (
     chord_frames,
     intensity_envelope,
     melody_frames,
+    on_grid,
     parse_chords,
     parse_key,
     progression,
-    request_map,
     sample_curve,
 )
 from engine.models import conditions as K
@@ -38,7 +38,6 @@ from engine.render.source import SILENCE, Check, Source, model_view, source_of, 
 from engine.timing import (
     Anchor,
     TempoMap,
-    anchor,
     halved_or_doubled,
     new_bar_boundaries,
     phases,
@@ -79,11 +78,9 @@ class Place:
 def place_of(request: Request, inline: Audio | None, check: Check = unchecked) -> Place:
     """Read the source and put the new bars on the grid; raises `BadRequest` kinds, and what `check` raises."""
     source = source_of(request, inline, check)
-    rate_in = MODEL_RATE_HZ if source is None else source.rate
-    frames = 0 if source is None else len(source.audio)
-    tempo_map = request_map(request, frames, rate_in)
-    where = anchor(frames, rate_in, tempo_map, request.at_bar)
-    rate = request.rate or rate_in
+    rate = request.rate or (MODEL_RATE_HZ if source is None else source.rate)
+    frames, rate_in = (0, rate) if source is None else (len(source.audio), source.rate)
+    tempo_map, where = on_grid(request, frames, rate_in)
     channels = request.channels or (2 if source is None else source.audio.shape[1])
     lines = new_bar_boundaries(where, tempo_map, request.bars, rate)
     remarks = [where.remark] if where.remark else []
@@ -134,7 +131,10 @@ def grid_phases(
 
 
 def quarters_of(place: Place, first: int, count: int) -> NDArray[np.float64]:
-    """Quarters from the first new bar at feature frames first ...; negative before it."""
+    """Quarters from the first new bar's line at feature frames first ...; negative before it.
+
+    With at_beat the new bars begin later than that line: what is laid over them stays where it was.
+    """
     start = place.anchor.start_seconds + Fraction(first * F.HOP, F.RATE_HZ)
     return quarters_at_centres(place.tempo_map, start, F.HOP, F.RATE_HZ, count, place.anchor.start_quarters)
 
@@ -158,7 +158,7 @@ def targets_of(request: Request, place: Place, first: int, count: int, factor: F
         targets.melody, targets.melody_onset = pitch.astype(np.int64), onset.astype(np.float32)
     named = request.chords or keyed_chords(request, place)
     if named is not None:
-        chords = parse_chords(named, request.bars, place.tempo_map.meter_at(place.anchor.start_bar))
+        chords = parse_chords(named, request.bars, place.tempo_map.meters_over(place.anchor.start_bar, request.bars))
         targets.chroma = chord_frames(chords, quarters).astype(np.float32)
     return targets
 
@@ -225,7 +225,7 @@ def gather(
     ahead, past = past_of(place)
     if request.under or request.strengths.context == 0:
         past = None
-    tempo = place.tempo_map.tempo_at(place.anchor.start_quarters)
+    tempo = place.tempo_map.tempo_at(place.anchor.begin_quarters)
     factor, remark = halved_or_doubled(tempo)
     if remark:
         place.remarks.append(remark)

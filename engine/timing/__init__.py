@@ -9,7 +9,7 @@ Tempo is quarter notes per minute in every meter. Before bar 0 the first tempo a
 after the last change the last ones do. Only `phases` uses floats (and numpy).
 """
 
-from engine.timing.anchoring import Anchor, anchor, new_bar_boundaries
+from engine.timing.anchoring import Anchor, anchor, beginning, new_bar_boundaries, parse_offset, snapped_beat
 from engine.timing.grid import (
     Phases,
     frame_centre_seconds,
@@ -28,17 +28,19 @@ from engine.timing.tempo import (
     shown,
     tempo_from_length,
 )
-from engine.timing.tempo_map import STEPS_PER_QUARTER, TempoChange, TempoMap, check_length
+from engine.timing.tempo_map import STEPS_PER_QUARTER, Meters, TempoChange, TempoMap, check_length, parse_meters
 
 __all__ = [
     "STEPS_PER_QUARTER",
     "TEMPO_RANGE_BPM",
     "Anchor",
     "Meter",
+    "Meters",
     "Phases",
     "TempoChange",
     "TempoMap",
     "anchor",
+    "beginning",
     "check_length",
     "check_tempo",
     "format_tempo",
@@ -46,10 +48,13 @@ __all__ = [
     "frames_covering",
     "halved_or_doubled",
     "new_bar_boundaries",
+    "parse_meters",
+    "parse_offset",
     "parse_tempo",
     "phases",
     "quarters_at_centres",
     "round_half_up",
     "shown",
+    "snapped_beat",
     "tempo_from_length",
 ]

@@ -19,7 +19,11 @@ MAX_BAR = 100_000
 STEPS_PER_QUARTER = 960
 MAX_RAMP_STEPS = 2**21
 MAP_SENTENCE = 'A tempo map is "bar:tempo,bar:tempo,..." with rising bars from 0, as in "0:120,4:90"'
+METERS_SENTENCE = 'A meter map is "bar:n/d,bar:n/d,..." with rising bars from 0, as in "0:4/4,8:7/8"'
+MAX_MAP_CHARACTERS = 4000
 _MAP_STEP = re.compile(r"\s*([0-9]{1,6})\s*:([^:]{1,48})")
+Meters = tuple[tuple[int, Meter], ...]
+"""Meters by rising bar, the first at bar 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,11 @@ class TempoMap:
     """
 
     changes: tuple[TempoChange, ...]
-    meters: tuple[tuple[int, Meter], ...] = field(default=((0, Meter(4, 4)),))
+    meters: Meters = field(default=((0, Meter(4, 4)),))
 
     def __post_init__(self) -> None:
         _check_rising([c.bar for c in self.changes])
-        _check_rising([bar for bar, _ in self.meters])
+        _check_rising([bar for bar, _ in self.meters], METERS_SENTENCE)
         ends = [c.until_bar if c.to_tempo is not None else c.bar for c in self.changes]
         for change, end, following in zip(self.changes, ends, [*self.changes[1:], None], strict=True):
             check_tempo(change.tempo)
@@ -91,17 +95,13 @@ class TempoMap:
         return TempoMap((*lead, TempoChange(first_bar, tempo, to_tempo, last_bar)), ((0, meter),))
 
     @staticmethod
-    def parse(text: str, meter: Meter) -> TempoMap:
-        """A tempo ("120", "7200/61") or a map by bars ("0:120,4:90"). BadRequest otherwise."""
+    def parse(text: str, meter: Meter | Meters) -> TempoMap:
+        """A tempo ("120", "7200/61") or a map by bars ("0:120,4:90"), in one meter or several. BadRequest otherwise."""
+        meters = ((0, meter),) if isinstance(meter, Meter) else meter
         if ":" not in text:
-            return TempoMap.constant(parse_tempo(text), meter)
-        if len(text) > 4000:
-            raise BadRequest("A tempo map has at most 4000 characters.")
-        matches = [_MAP_STEP.fullmatch(step) for step in text.split(",")]
-        if not all(matches):
-            raise BadRequest(f"{MAP_SENTENCE}; got {shown(text)}.")
-        changes = tuple(TempoChange(int(m[1]), parse_tempo(m[2])) for m in matches if m)
-        return TempoMap(changes, ((0, meter),))
+            return TempoMap((TempoChange(0, parse_tempo(text)),), meters)
+        steps = _map_steps(text, "tempo", MAP_SENTENCE)
+        return TempoMap(tuple(TempoChange(bar, parse_tempo(value)) for bar, value in steps), meters)
 
     @cached_property
     def _meter_starts(self) -> tuple[tuple[int, ...], tuple[Fraction, ...], tuple[int, ...]]:
@@ -137,6 +137,10 @@ class TempoMap:
     def meter_at(self, bar: int) -> Meter:
         """The meter of a bar."""
         return self.meters[max(0, bisect_right(self._meter_starts[0], bar) - 1)][1]
+
+    def meters_over(self, first_bar: int, bars: int) -> tuple[Meter, ...]:
+        """The meter of each of `bars` bars."""
+        return tuple(self.meter_at(first_bar + k) for k in range(bars))
 
     def bar_start_quarters(self, bar: int) -> Fraction:
         """Where a bar begins, in quarters from bar 0."""
@@ -196,11 +200,30 @@ class TempoMap:
         return [end - start for start, end in pairwise(edges)]
 
 
-def _check_rising(bars: Iterable[int]) -> None:
+def parse_meters(text: str) -> Meters:
+    """A meter ("7/8") or a map by bars ("0:4/4,8:7/8"). BadRequest otherwise."""
+    if ":" not in text:
+        return ((0, Meter.parse(text)),)
+    meters = tuple((bar, Meter.parse(value)) for bar, value in _map_steps(text, "meter", METERS_SENTENCE))
+    _check_rising([bar for bar, _ in meters], METERS_SENTENCE)
+    return meters
+
+
+def _map_steps(text: str, what: str, sentence: str) -> list[tuple[int, str]]:
+    """(bar, value) of each step of a map in text."""
+    if len(text) > MAX_MAP_CHARACTERS:
+        raise BadRequest(f"A {what} map has at most {MAX_MAP_CHARACTERS} characters.")
+    matches = [_MAP_STEP.fullmatch(step) for step in text.split(",")]
+    if not all(matches):
+        raise BadRequest(f"{sentence}; got {shown(text)}.")
+    return [(int(m[1]), m[2]) for m in matches if m]
+
+
+def _check_rising(bars: Iterable[int], sentence: str = MAP_SENTENCE) -> None:
     listed = list(bars)
     rising = all(a < b for a, b in pairwise(listed))
     if not listed or listed[0] != 0 or not rising or listed[-1] > MAX_BAR:
-        raise BadRequest(f"{MAP_SENTENCE}, at most bar {MAX_BAR}.")
+        raise BadRequest(f"{sentence}, at most bar {MAX_BAR}.")
 
 
 def check_length(tempo_map: TempoMap, bars: int, first_bar: int = 0) -> Fraction:
