@@ -96,11 +96,12 @@ class Request(Struct, frozen=True):
     kind "generate" makes bars from nothing but its conditions; "continue" follows `source`
     (a path the engine can read) or audio that travels beside the request (`inline`).
     tempo is quarters per minute as text: "120", "119.98", "7200/61" (kept as it is), or a map
-    by bars "0:120,4:90". meter is "n/d", or a map "0:4/4,8:7/8". `under` says that the source sounds under
-    the new bars. at_bar is the first new bar, of the map; at_beat: the new bars begin this many quarters into it
-    (to 1/960), all else as if they began on its line. source_offset: how many frames of the source's rate (of a
-    generation: of its own) after the map's bar 0 the first frame lies, as "96000" or "-1/3"; bar lines then lie on
-    floor(x + 1/2) of frames counted from there, and the grid is not moved to the source's end.
+    by bars "0:120,4+1.5:90" (from 1.5 quarters into bar 4 on). meter is "n/d", or a map "0:4/4,8:7/8".
+    `under` says that the source sounds under the new bars. at_bar is the first new bar, of the map; at_beat: the
+    new bars begin this many quarters into it (to 1/960), all else as if they began on its line.
+    source_offset: how many frames of the source's rate (of a generation: of its own) after the map's bar 0 the
+    first frame lies, as "96000" or "-1/3"; each bar line then lies on the frame floor(x + 1/2) of its place x
+    counted from there, and the grid is not moved to the source's end.
     prompts are mixed by their weights; `style` is short for one more of weight 1 with that audio file.
     With `piece_ms`, bars come in pieces of at most that length, the same samples as whole bars.
     """

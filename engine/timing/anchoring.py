@@ -20,7 +20,7 @@ MAX_BARS_BEYOND = 64
 MAX_OFFSET_HOURS = 24
 OFFSET_SENTENCE = 'A source_offset is a rational number of frames, as in "96000", "-1/3" or "0.5"'
 
-_OFFSET = re.compile(r"[+-]?(?:[0-9]{1,40}/[0-9]{1,40}|[0-9]{1,12}(?:\.[0-9]{0,24})?)")
+_OFFSET = re.compile(r"[+-]?(?:[0-9]{1,40}/[0-9]{1,40}|[0-9]{1,40}(?:\.[0-9]{0,24})?)")
 Kind = Literal["whole", "end", "padded", "bar"]
 
 

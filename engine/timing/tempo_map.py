@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -18,19 +18,23 @@ from engine.types import MAX_BARS, MAX_SECONDS
 MAX_BAR = 100_000
 STEPS_PER_QUARTER = 960
 MAX_RAMP_STEPS = 2**21
-MAP_SENTENCE = 'A tempo map is "bar:tempo,bar:tempo,..." with rising bars from 0, as in "0:120,4:90"'
+MAP_SENTENCE = (
+    'A tempo map is "bar:tempo,bar:tempo,..." with rising bars from 0, as in "0:120,4:90" or "0:120,4+1.5:90"'
+)
 METERS_SENTENCE = 'A meter map is "bar:n/d,bar:n/d,..." with rising bars from 0, as in "0:4/4,8:7/8"'
 MAX_MAP_CHARACTERS = 4000
 _MAP_STEP = re.compile(r"\s*([0-9]{1,6})\s*:([^:]{1,48})")
+_INSIDE = re.compile(r"\s*([0-9]{1,6})\+([0-9]{1,16}/[0-9]{1,16}|[0-9]{1,3}(?:\.[0-9]{0,24})?)\s*:([^:]{1,48})")
 Meters = tuple[tuple[int, Meter], ...]
 """Meters by rising bar, the first at bar 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class TempoChange:
-    """From `bar` on `tempo` holds; or, with `to_tempo`, ramps linearly to reach it at `until_bar`.
+    """From `bar` on, or from `quarters` inside of it, `tempo` holds; or, with `to_tempo`, ramps linearly to reach
+    it at `until_bar`.
 
-    A ramp is a staircase over 1/960 quarters: step k of n has the period
+    A ramp begins on a bar line. It is a staircase over 1/960 quarters: step k of n has the period
     floor(1e9 * 60 / t + 1/2) nanoseconds a quarter, t = tempo + (to_tempo - tempo)(2k+1)/(2n).
     """
 
@@ -38,6 +42,7 @@ class TempoChange:
     tempo: Fraction
     to_tempo: Fraction | None = None
     until_bar: int = 0
+    quarters: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,9 @@ class TempoMap:
     meters: Meters = field(default=((0, Meter(4, 4)),))
 
     def __post_init__(self) -> None:
-        _check_rising([c.bar for c in self.changes])
-        _check_rising([bar for bar, _ in self.meters], METERS_SENTENCE)
+        _check_rising([(c.bar, c.quarters) for c in self.changes])
+        _check_rising([(bar, Fraction(0)) for bar, _ in self.meters], METERS_SENTENCE)
+        _check_inside(self)
         ends = [c.until_bar if c.to_tempo is not None else c.bar for c in self.changes]
         for change, end, following in zip(self.changes, ends, [*self.changes[1:], None], strict=True):
             check_tempo(change.tempo)
@@ -96,12 +102,14 @@ class TempoMap:
 
     @staticmethod
     def parse(text: str, meter: Meter | Meters) -> TempoMap:
-        """A tempo ("120", "7200/61") or a map by bars ("0:120,4:90"), in one meter or several. BadRequest otherwise."""
+        """A tempo ("120", "7200/61") or a map by bars ("0:120,4:90"), in one meter or several. BadRequest otherwise.
+
+        "4+1.5:90" or "4+3/2:90" changes 1.5 quarters into bar 4.
+        """
         meters = ((0, meter),) if isinstance(meter, Meter) else meter
         if ":" not in text:
             return TempoMap((TempoChange(0, parse_tempo(text)),), meters)
-        steps = _map_steps(text, "tempo", MAP_SENTENCE)
-        return TempoMap(tuple(TempoChange(bar, parse_tempo(value)) for bar, value in steps), meters)
+        return TempoMap(tuple(_changes(text)), meters)
 
     @cached_property
     def _meter_starts(self) -> tuple[tuple[int, ...], tuple[Fraction, ...], tuple[int, ...]]:
@@ -116,7 +124,7 @@ class TempoMap:
     def segments(self) -> tuple[Segment, ...]:
         segments = [Segment(Fraction(0), Fraction(0), 60 / self.changes[0].tempo)]
         for change in self.changes:
-            start, now = self.bar_start_quarters(change.bar), segments[-1]
+            start, now = self.bar_start_quarters(change.bar) + change.quarters, segments[-1]
             at = now.seconds + (start - now.quarters) * now.period
             segments.append(Segment(start, at, 60 / change.tempo))
             if change.to_tempo is not None:
@@ -204,26 +212,46 @@ def parse_meters(text: str) -> Meters:
     """A meter ("7/8") or a map by bars ("0:4/4,8:7/8"). BadRequest otherwise."""
     if ":" not in text:
         return ((0, Meter.parse(text)),)
-    meters = tuple((bar, Meter.parse(value)) for bar, value in _map_steps(text, "meter", METERS_SENTENCE))
-    _check_rising([bar for bar, _ in meters], METERS_SENTENCE)
+    if len(text) > MAX_MAP_CHARACTERS:
+        raise BadRequest(f"A meter map has at most {MAX_MAP_CHARACTERS} characters.")
+    matches = [_MAP_STEP.fullmatch(step) for step in text.split(",")]
+    if not all(matches):
+        raise BadRequest(f"{METERS_SENTENCE}; got {shown(text)}.")
+    meters = tuple((int(m[1]), Meter.parse(m[2])) for m in matches if m)
+    _check_rising([(bar, Fraction(0)) for bar, _ in meters], METERS_SENTENCE)
     return meters
 
 
-def _map_steps(text: str, what: str, sentence: str) -> list[tuple[int, str]]:
-    """(bar, value) of each step of a map in text."""
+def _changes(text: str) -> Iterator[TempoChange]:
+    """The steps of a tempo map in text."""
     if len(text) > MAX_MAP_CHARACTERS:
-        raise BadRequest(f"A {what} map has at most {MAX_MAP_CHARACTERS} characters.")
-    matches = [_MAP_STEP.fullmatch(step) for step in text.split(",")]
-    if not all(matches):
-        raise BadRequest(f"{sentence}; got {shown(text)}.")
-    return [(int(m[1]), m[2]) for m in matches if m]
+        raise BadRequest(f"A tempo map has at most {MAX_MAP_CHARACTERS} characters.")
+    for step in text.split(","):
+        if on_line := _MAP_STEP.fullmatch(step):
+            yield TempoChange(int(on_line[1]), parse_tempo(on_line[2]))
+        elif (inside := _INSIDE.fullmatch(step)) and not re.search(r"/0+$", inside[2]):
+            yield TempoChange(int(inside[1]), parse_tempo(inside[3]), quarters=Fraction(inside[2]))
+        else:
+            raise BadRequest(f"{MAP_SENTENCE}; got {shown(text)}.")
 
 
-def _check_rising(bars: Iterable[int], sentence: str = MAP_SENTENCE) -> None:
-    listed = list(bars)
-    rising = all(a < b for a, b in pairwise(listed))
-    if not listed or listed[0] != 0 or not rising or listed[-1] > MAX_BAR:
+def _check_rising(places: list[tuple[int, Fraction]], sentence: str = MAP_SENTENCE) -> None:
+    rising = all(a < b for a, b in pairwise(places))
+    if not places or any(places[0]) or not rising or places[-1][0] > MAX_BAR:
         raise BadRequest(f"{sentence}, at most bar {MAX_BAR}.")
+
+
+def _check_inside(tempo_map: TempoMap) -> None:
+    """Changes inside of a bar lie before its end; those that ramp begin on a bar line."""
+    for change in tempo_map.changes:
+        if change.quarters and change.to_tempo is not None:
+            raise BadRequest("A tempo ramp begins on a bar line.")
+        length = tempo_map.meter_at(change.bar).bar_quarters if change.quarters else Fraction(1)
+        if not 0 <= change.quarters < length:
+            raise BadRequest(
+                f"The tempo changes {float(change.quarters):g} quarters into bar {change.bar}, which has"
+                f" {float(length):g}; name the bar in which it changes."
+            )
 
 
 def check_length(tempo_map: TempoMap, bars: int, first_bar: int = 0) -> Fraction:
