@@ -271,10 +271,10 @@ class TimelineCache {
     }
 
     static void copy_text(char* to, size_t size, const char* text) {
-        size_t length = strnlen(text, size);
-        if (length == size)
-            for (--length; length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80;)
-                --length;
+        const size_t whole = std::strlen(text);
+        size_t length = std::min(whole, size - 1);
+        while (length < whole && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80)
+            --length;
         std::memcpy(to, text, length);
     }
 

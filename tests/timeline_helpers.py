@@ -1,0 +1,261 @@
+"""For the tests of the timeline cache: folders, processes to kill, a reference of slots, the C++ twin by ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bridge import timeline_layout as layout
+from bridge.timeline_cache import BoolMask, EngineSide, PluginSide, Segment, Transport
+from engine.types import Audio
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGIN = ROOT / "plugin_host" / "plugin"
+FOUR_FOUR = Segment(frame=0, fraction=0.0, bar=0, quarter=0.0, tempo=120.0, numerator=4, denominator=4)
+SLOT = layout.SLOT_FRAMES
+PAGE = layout.PAGE_FRAMES
+END = layout.PROJECT_PAGES * PAGE
+
+
+@contextmanager
+def shm_folder() -> Iterator[Path]:
+    """A folder of shared memory of our own."""
+    with tempfile.TemporaryDirectory(prefix="attacca-test-", dir="/dev/shm") as name:
+        yield Path(name)
+
+
+@contextmanager
+def small_tmpfs(path: Path, size_mib: int) -> Iterator[Path]:
+    """A file system of so many MiB; skips where this user may not mount one."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", str(path)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this user may not mount a tmpfs")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def memory_of(side: PluginSide | EngineSide) -> dict[str, NDArray[np.void]]:
+    """The blocks and tags themselves, to break them."""
+    assert side._memory is not None
+    return side._memory.blocks
+
+
+def pages_held(side: EngineSide) -> list[int]:
+    """The project pages, of the first twenty, that hold valid audio."""
+    return [page for page in range(20) if side.read(page * PAGE, PAGE)[1].any()]
+
+
+def small_cache(folder: Path, pages: int = 4, instance: str = "test", rate: int = 8_000) -> PluginSide:
+    """A cache of a few pages."""
+    side = PluginSide.create(instance, rate, minutes=pages * PAGE / rate / 60, folder=folder)
+    assert side.pages == pages
+    return side
+
+
+def noise(frames: int, seed: int = 0) -> Audio:
+    """[frames, 2], no sample zero."""
+    return np.random.default_rng(seed).uniform(0.1, 1.0, (frames, 2)).astype(np.float32)
+
+
+def some_transport(frame: int = 0, **changes: object) -> Transport:
+    fields: dict[str, object] = {
+        "frame": frame, "monotonic_ns": 7, "playing": True, "looping": False, "musical": True, "block_frames": 128,
+        "bar": 3, "quarter": 1.25, "tempo": 123.456, "numerator": 7, "denominator": 8, "loop_first": 0, "loop_last": 0,
+        "jumps": 2, "blocks": 99,
+    }  # fmt: skip
+    return Transport(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@contextmanager
+def child(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A Python process that has printed a line; killed at the end."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdin is not None
+    try:
+        assert process.stdout.readline().strip() == "ready"
+        yield process
+    finally:
+        process.kill()
+        process.wait(20)
+        process.stdout.close()
+        process.stdin.close()
+
+
+def until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+    end_s = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.005)
+
+
+def hammer(side: EngineSide, limit_s: float) -> None:
+    """Writes runs of slots all over 12 pages, each slot full of 1024 x revision + its number (exact in float32)."""
+    rng = np.random.default_rng(0)
+    side.publish_map([FOUR_FOUR])
+    end_s = time.monotonic() + limit_s
+    revision = 0
+    while time.monotonic() < end_s and revision < 2**14 - 1:
+        revision += 1
+        slots = np.arange(*np.sort(rng.integers(0, 12 * layout.PAGE_SLOTS, 2)))[: int(rng.integers(1, 40))]
+        if len(slots):
+            values = np.repeat(slots + 1_024.0 * revision, SLOT).astype(np.float32)
+            side.write(int(slots[0]) * SLOT, np.stack([values, values], 1))
+
+
+HAMMER = """
+import sys; from pathlib import Path; from bridge.timeline_cache import EngineSide
+from tests.timeline_helpers import hammer
+side = EngineSide.attach(Path(sys.argv[1])); print("ready", flush=True); hammer(side, float(sys.argv[2]))
+"""
+
+
+def reads_while_hammered(path: Path, read: Callable[[int, int], tuple[Audio, BoolMask]]) -> tuple[int, float]:
+    """Reads slots for two seconds while another process hammers, and checks that each is whole, right and no older
+    than before. -> slots read, newest revision seen"""
+    limit_s, reads, last = 2.0, 0, np.zeros(12 * layout.PAGE_SLOTS)
+    rng = np.random.default_rng(1)
+    with child(HAMMER, path, limit_s) as process:
+        end_s = time.monotonic() + limit_s
+        while time.monotonic() < end_s:
+            slot = int(rng.integers(0, len(last) - 4))
+            sound, valid = read(slot * SLOT, 4 * SLOT)
+            for number, (part, mask) in enumerate(zip(sound.reshape(4, -1), valid.reshape(4, -1), strict=True), slot):
+                assert mask.all() or (not mask.any() and not part.any())
+                if mask.all():
+                    revision, name = divmod(float(part[0]), 1_024.0)
+                    assert (part == part[0]).all() and name == number and revision >= last[number]
+                    last[number] = revision
+                    reads += 1
+        assert process.wait(20) == 0
+    return reads, float(last.max())
+
+
+class SlotModel:
+    """What a cache must hold, frame by frame: a write joins a slot's range where they touch, else replaces it."""
+
+    def __init__(self, frames: int) -> None:
+        self.audio = np.zeros((frames, 2), np.float32)
+        self.valid = np.zeros(frames, np.bool_)
+
+    def write(self, first_frame: int, audio: Audio) -> None:
+        at = np.arange(first_frame, first_frame + len(audio))
+        inside = (at >= 0) & (at < len(self.valid))
+        for slot in np.unique(at[inside] // SLOT):
+            new = at[inside & (at // SLOT == slot)]
+            held = np.flatnonzero(self.valid[slot * SLOT : (slot + 1) * SLOT]) + slot * SLOT
+            if len(held) and (new[0] > held[-1] + 1 or new[-1] < held[0] - 1):
+                self.valid[held] = False
+                self.audio[held] = 0
+            self.valid[new] = True
+        self.audio[at[inside]] = audio[inside]
+
+
+class CPlace(ctypes.Structure):
+    _fields_ = (
+        ("bar", ctypes.c_int64), ("quarter", ctypes.c_double), ("tempo", ctypes.c_double),
+        ("numerator", ctypes.c_uint32), ("denominator", ctypes.c_uint32),
+    )  # fmt: skip
+
+
+class CRead(ctypes.Structure):
+    _fields_ = (("leading", ctypes.c_uint32), ("valid", ctypes.c_uint32), ("torn", ctypes.c_uint32))
+
+
+def compile_twin(target: Path) -> Path:
+    """Builds the C functions of the twin, all warnings being errors."""
+    flags = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fPIC", "-shared"]
+    subprocess.run(["g++", *flags, str(PLUGIN / "timeline_c_api.cpp"), "-o", str(target)], check=True, timeout=100)
+    return target
+
+
+def load_twin(path: Path) -> ctypes.CDLL:
+    """The library with its signatures."""
+    library = ctypes.CDLL(str(path))
+    p, i, u, u64, text = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
+    table = {
+        "tc_total_bytes": (u64, u64), "tc_offsets": (None, u64, p), "tc_version": (u,),
+        "tc_pages_for": (i, ctypes.c_double, u), "tc_new": (p,), "tc_delete": (None, p),
+        "tc_create": (ctypes.c_int, p, text, u, ctypes.c_double, text, p, u),
+        "tc_attach": (ctypes.c_int, p, text, p, u),
+        "tc_close": (None, p), "tc_instance": (text, p), "tc_path": (text, p), "tc_rate": (u, p), "tc_pages": (u64, p),
+        "tc_engine_attached": (ctypes.c_int, p), "tc_reclaim": (ctypes.c_int, text), "tc_report": (None, p, p),
+        "tc_set_knobs": (None, p, p), "tc_set_words": (None, p, i, text, text, text),
+        "tc_capture": (None, p, i, u, p, p), "tc_push_note": (ctypes.c_int, p, i, text, u, i),
+        "tc_count_miss": (None, p, i), "tc_counters": (None, p, p), "tc_status": (ctypes.c_int, p, p),
+        "tc_refresh_map": (ctypes.c_int, p), "tc_generation": (u, p), "tc_segments": (u, p, p),
+        "tc_position_at": (ctypes.c_int, p, i, p), "tc_read": (None, p, i, u, p, p, p, p),
+    }  # fmt: skip
+    for name, (result, *arguments) in table.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class Twin:
+    """One C++ TimelineCache. Its main thread and its audio thread are whoever calls."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.c = library
+        self.cache = library.tc_new()
+
+    def create(self, instance: str, rate: int, minutes: float, folder: Path) -> str:
+        text = ctypes.create_string_buffer(400)
+        self.c.tc_create(self.cache, instance.encode(), rate, minutes, str(folder).encode(), text, len(text))
+        return text.value.decode()
+
+    def attach(self, path: Path) -> str:
+        text = ctypes.create_string_buffer(400)
+        self.c.tc_attach(self.cache, str(path).encode(), text, len(text))
+        return text.value.decode()
+
+    @property
+    def path(self) -> Path:
+        return Path(self.c.tc_path(self.cache).decode())
+
+    @property
+    def instance(self) -> str:
+        return str(self.c.tc_instance(self.cache).decode())
+
+    def put(self, name: str, record: str, values: tuple[object, ...]) -> None:
+        """Calls a function that takes one of the layout's structs; values without seq."""
+        fields = {"transport": layout.TRANSPORT, "knobs": layout.KNOBS}[record]
+        block = np.zeros(1, layout.record(fields))
+        block[0] = (0, *values)
+        getattr(self.c, name)(self.cache, block.ctypes.data)
+
+    def capture(self, first_frame: int, audio: Audio) -> None:
+        planes = np.ascontiguousarray(audio.T)
+        self.c.tc_capture(self.cache, first_frame, len(audio), planes[0].ctypes.data, planes[1].ctypes.data)
+
+    def read(self, first_frame: int, frames: int, refresh: bool = True) -> tuple[Audio, BoolMask, CRead]:
+        """Audio [frames, 2], mask [frames] and the counts; takes over the newest map before."""
+        if refresh:
+            self.c.tc_refresh_map(self.cache)
+        planes = np.full((2, max(1, frames)), 99, np.float32)
+        valid = np.full(max(1, frames), 99, np.uint8)
+        result = CRead()
+        left, right, at = planes[0].ctypes.data, planes[1].ctypes.data, valid.ctypes.data
+        self.c.tc_read(self.cache, first_frame, frames, left, right, at, ctypes.byref(result))
+        return planes.T[:frames].copy(), valid[:frames].astype(np.bool_), result
+
+    def segments(self) -> list[tuple[object, ...]]:
+        table: NDArray[np.void] = np.zeros(layout.MAX_SEGMENTS, layout.record(layout.SEGMENT))
+        return list(table[: self.c.tc_segments(self.cache, table.ctypes.data)].tolist())
+
+    def delete(self) -> None:
+        self.c.tc_delete(self.cache)
