@@ -43,7 +43,7 @@ class Horizon:
     look_ahead_bars: int = 2
     latency_s: float = 0.3
     silent: bool = False
-    head: Head = Head(0, False)
+    head: Head = field(default_factory=lambda: Head(0, False))
     hold: Hold | None = None
     running: Job | None = None
     playable: Spans = field(default_factory=Spans)
