@@ -178,9 +178,19 @@ class EngineSide:
             at = upto
         return stored
 
-    def read(self, first_frame: int, frames: int) -> tuple[Audio, BoolMask]:
-        """What a reader would play now: audio [frames, 2], zero where the mask [frames] is false."""
-        return read_cache(self._open(), first_frame, frames, self.generation)
+    def read(self, first_frame: int, frames: int, generation: int | None = None) -> tuple[Audio, BoolMask]:
+        """What a reader would play now: audio [frames, 2], zero where the mask [frames] is false.
+
+        generation: an earlier one, to carry over what the newest map leaves where it was.
+        """
+        wanted = self.generation if generation is None else generation
+        return read_cache(self._open(), first_frame, frames, wanted)
+
+    def segments(self) -> list[Segment]:
+        """The published map; empty before the first."""
+        memory = self._open()
+        count = min(int(memory.blocks["map"]["count"][0]), layout.MAX_SEGMENTS)
+        return [Segment(*row) for row in memory.blocks["segment"][:count].tolist()]
 
     def protect(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Project frames (first, last + 1) whose pages eviction must spare, in place of those said before."""

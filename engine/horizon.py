@@ -200,7 +200,9 @@ class Horizon:
         something else is heard sooner and is not there.
         """
         job = self.running
-        if job is None or self.silent or self.hold or self._written >= job.end:
+        if job is None or self.silent or self.hold:
+            return False
+        if self._written >= job.end + (self._seam if job.seam else 0):
             return False
         rest = max(job.at.frame, self._written)
         if any(self._is_ahead(change.at.frame, rest) for change in self._pending):
@@ -282,7 +284,7 @@ class Horizon:
             self.fresh.remove(frame, FOREVER)
         job = self.running
         if job is not None and job.at.frame < frame < job.end:
-            self.running = replace(job, end=frame)
+            self.running = replace(job, end=frame, seam=False)
 
     def _walk(self, frame: int) -> Iterator[tuple[int, int]]:
         """Stretches of at most one bar in the order in which they are heard; a loop's are told once.
