@@ -1,0 +1,180 @@
+// From what a host tells about time to the position that the plugin reports and plays by.
+//
+// Hosts tell different things: VST3 the quarters since the project's start and (some rightly) the quarters at the bar
+// line, CLAP the bar's number as well but the frame only as seconds, LV2 bar and beat, coarse, and only when something
+// changes. What is not told is counted on from the last block; within a host's accuracy the published map decides.
+//
+// Threading: `at` belongs to the audio thread, once a block, and is bounded by a search in the map.
+#pragma once
+#include <cmath>
+#include <cstdint>
+
+#include "position.hpp"
+#include "tempo_map.hpp"
+
+namespace attacca {
+
+constexpr double UNTOLD = -1e300;  // of a number that the host did not tell
+constexpr int64_t UNTOLD_FRAME = INT64_MIN;
+
+struct HostTime {
+    int64_t frame = UNTOLD_FRAME;
+    bool playing = false;
+    bool musical = false;      // tempo and meter are told, and a place or where to count on from
+    double quarters = UNTOLD;  // since the project's start (LV2: since the bar line)
+    double line = UNTOLD;      // quarters at the bar line
+    double bar = UNTOLD;       // 0-based
+    double tempo = 120;
+    uint32_t numerator = 4, denominator = 4;
+    double loop_first = 0, loop_last = 0;  // quarters; equal: none
+    double coarse = 0;                     // quarters that `quarters` may be behind
+    int64_t jitter = 0;                    // frames that `frame` may be off
+};
+
+class BarClock {
+  public:
+    explicit BarClock(double rate = 48000) : rate_(rate) {}
+
+    // The position of a block of `frames`, which begins at `told`.
+    Position at(const HostTime& told, uint32_t frames, const TempoMap& map) {
+        Position now;
+        now.playing = told.playing;
+        now.musical = told.musical;
+        now.coarse = told.coarse;
+        now.place.tempo = told.tempo;
+        now.place.numerator = told.numerator;
+        now.place.denominator = told.denominator;
+        if (now.musical) now.musical = now.place.sane();
+        const bool follows = known_ && quarters_follow(told);
+        now.frame = frame_of(told, now.place, follows, map);
+        if (now.musical) find_place(told, now, map);
+        loop(told, now);
+        now = sane(now);
+        keep(told, now, frames);
+        return now;
+    }
+
+  private:
+    static bool told_number(double value) { return finite(value) && value > UNTOLD; }
+
+    // Whether the quarters are where the last block ended (hosts that do not tell quarters always are).
+    bool quarters_follow(const HostTime& told) const {
+        if (!told_number(told.quarters) || !told_number(quarters_)) return true;
+        return std::fabs(told.quarters - quarters_) < 1e-3;
+    }
+
+    int64_t frame_of(const HostTime& told, const Musical& tempo, bool follows, const TempoMap& map) const {
+        if (told.frame != UNTOLD_FRAME) {
+            const bool same = known_ && std::llabs(told.frame - next_) <= told.jitter;
+            return same ? next_ : told.frame;
+        }
+        if (follows || !told_number(told.quarters)) return next_;
+        int64_t frame = 0;
+        if (told_number(told.bar) && told_number(told.line) &&
+            map.frame_of(static_cast<int64_t>(told.bar), told.quarters - told.line, frame))
+            return frame;
+        return std::llround(told.quarters * tempo.quarter_frames(rate_));
+    }
+
+    void find_place(const HostTime& told, Position& now, const TempoMap& map) const {
+        const bool counted = known_ && place_known_ && now.frame == next_;
+        Musical on = counted ? place_ : now.place;
+        const double bar_quarters = now.place.bar_quarters();
+        if (!told_number(told.quarters)) {
+            now.musical = place_known_;
+            on = place_.after(static_cast<double>(now.frame - next_), rate_);
+            now.place.bar = on.bar;
+            now.place.quarter = on.quarter;
+        } else if (told_number(told.bar)) {
+            now.place.bar = static_cast<int64_t>(told.bar);
+            now.place.quarter = told_number(told.line) ? told.quarters - told.line : told.quarters;
+            if (told.coarse > 0 && counted && near(on, now.place, told.coarse)) now.place = on;
+        } else {
+            number(told, counted, bar_quarters, now.place);
+        }
+        Musical mapped;
+        if (map.place(now.frame, mapped) && mapped.same_meter(now.place) && adopts(told, now.place, mapped))
+            now.place = with_tempo(mapped, now.place.tempo);
+    }
+
+    static Musical with_tempo(Musical place, double tempo) {
+        place.tempo = tempo;
+        return place;
+    }
+
+    // Same meter and tempo, and `exact` not earlier than `told` nor later than it by more than `coarse`.
+    bool near(const Musical& exact, const Musical& told, double coarse) const {
+        if (!exact.same_meter(told) || exact.tempo != told.tempo) return false;
+        const double bars = static_cast<double>(exact.bar - told.bar);
+        const double off = bars * told.bar_quarters() + exact.quarter - told.quarter;
+        const double grain = GRID_TOLERANCE_FRAMES / told.quarter_frames(rate_);
+        return off >= -grain && off <= coarse + grain;
+    }
+
+    // The bar's number where the host tells only quarters: counted on, else as if the meter had always been this one.
+    void number(const HostTime& told, bool counted, double bar_quarters, Musical& place) const {
+        const double into = told.quarters - told.line;
+        const bool line_told = told_number(told.line) && into >= -1e-6 && into < bar_quarters + 1e-6;
+        if (counted) {
+            const double old_bar = place_.bar_quarters();
+            const double bars = std::floor(place_.quarter / old_bar + 1e-9);
+            place.bar = place_.bar + static_cast<int64_t>(bars);
+            place.quarter = place_.quarter - bars * old_bar;
+            if (place.quarter < 0) place.quarter = 0;
+            if (line_told && std::fabs(place.quarter - into) > 1e-6) {
+                const double off = place.quarter - into;  // a bar line that we do not know of, or a short bar
+                place.bar += off > old_bar / 2 || (off > 1e-6 && !place.same_meter(place_)) ? 1 : 0;
+                place.quarter = into;
+            }
+            return;
+        }
+        const double line = line_told ? told.line : std::floor(told.quarters / bar_quarters) * bar_quarters;
+        place.bar = static_cast<int64_t>(std::floor(line / bar_quarters + 1e-6));
+        place.quarter = told.quarters - line;
+    }
+
+    // Within the host's accuracy the map's place is the exact one; where no bar is told, its number, too.
+    bool adopts(const HostTime& told, const Musical& place, const Musical& mapped) const {
+        const double grain = GRID_TOLERANCE_FRAMES / mapped.quarter_frames(rate_);
+        double off = mapped.quarter - place.quarter;
+        if (told_number(told.bar) || !told_number(told.quarters))
+            off += static_cast<double>(mapped.bar - place.bar) * mapped.bar_quarters();
+        else if (std::fabs(off) > mapped.bar_quarters() / 2)
+            off -= std::copysign(mapped.bar_quarters(), off);
+        if (told.coarse > 0) return off >= -grain && off <= told.coarse + grain;
+        return !told_number(told.bar) && told_number(told.quarters) && std::fabs(off) <= grain &&
+               mapped.bar != place.bar;
+    }
+
+    void loop(const HostTime& told, Position& now) const {
+        if (!now.musical || !(told.loop_first < told.loop_last) || !told_number(told.quarters)) return;
+        const double each = now.place.quarter_frames(rate_);
+        const double first = (told.loop_first - told.quarters) * each, last = (told.loop_last - told.quarters) * each;
+        if (!(std::fabs(first) < 1e13 && std::fabs(last) < 1e13)) return;
+        now.looping = true;
+        now.loop_first = now.frame + std::llround(first);
+        now.loop_last = now.frame + std::llround(last);
+    }
+
+    // Where the next block begins if nothing happens.
+    void keep(const HostTime& told, const Position& now, uint32_t frames) {
+        const uint32_t step = now.playing ? frames : 0;
+        known_ = true;
+        next_ = now.frame + step;
+        place_known_ = now.musical;
+        quarters_ = UNTOLD;
+        if (!now.musical) return;
+        place_ = now.place;
+        place_.quarter += step / now.place.quarter_frames(rate_);  // number() takes it over the bar line
+        if (told_number(told.bar) || !told_number(told.quarters)) place_ = place_.after(0, rate_);
+        if (told_number(told.quarters)) quarters_ = told.quarters + step / now.place.quarter_frames(rate_);
+    }
+
+    double rate_;
+    bool known_ = false, place_known_ = false;
+    int64_t next_ = 0;
+    double quarters_ = UNTOLD;
+    Musical place_;
+};
+
+}  // namespace attacca
