@@ -228,6 +228,16 @@ def test_pages_of_an_older_map_go_first(engine: EngineSide) -> None:
     assert pages_held(engine) == [0, 9, 10, 11]
 
 
+def test_a_page_that_comes_back_comes_back_empty(folder: Path) -> None:
+    plugin = small_cache(folder, pages=1)
+    engine = EngineSide.attach(plugin.path)
+    for page, frames in ((0, PAGE), (1, 300), (0, 10)):
+        engine.write(page * PAGE, noise(frames))
+    assert plugin.play(0, PAGE)[1].sum() == 10 and not plugin.play(PAGE, PAGE)[1].any()
+    engine.close()
+    plugin.close()
+
+
 @settings(max_examples=40)
 @given(
     pages=st.lists(st.integers(0, 19), min_size=1, max_size=40),

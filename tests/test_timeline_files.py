@@ -17,6 +17,8 @@ from bridge.timeline_cache import EngineSide, PluginSide, cache_folder, discover
 from engine.errors import BadRequest, Refused, Unavailable
 from tests.timeline_helpers import (
     FOUR_FOUR,
+    HAMMER,
+    HAMMERED,
     PAGE,
     ROOT,
     child,
@@ -155,6 +157,20 @@ def test_a_killed_engine_leaves_audio_that_plays_and_its_lock_free(plugin: Plugi
     assert engine.write(9 * PAGE, noise(2 * PAGE)) == 2 * PAGE
     assert len(pages_held(engine)) == 4 and not plugin.play(0, PAGE)[1].any()
     engine.close()
+
+
+def test_an_engine_killed_in_the_middle_of_writing_leaves_whole_slots(plugin: PluginSide) -> None:
+    last = -1
+    for turn in range(4):
+        with child(HAMMER, plugin.path, 60.0) as process:
+            time.sleep(0.05 + 0.013 * turn)
+            process.kill()
+            until(lambda: not plugin.engine_attached)
+        parts = [plugin.play(page * PAGE, PAGE)[0].reshape(64, -1) for page in range(HAMMERED)]
+        assert all((part == part[:, :1]).all() for part in parts)
+        assert sum(part.any(1).sum() for part in parts) > 64
+        assert plugin.segments()[0] > last  # each engine takes over and publishes a map of its own
+        last = plugin.segments()[0]
 
 
 def test_a_file_in_the_making_is_left_alone_until_it_is_old(folder: Path) -> None:

@@ -103,18 +103,22 @@ def until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
         time.sleep(0.005)
 
 
+HAMMERED = 6
+"""Pages that are written in turns; with four in the cache, two thirds of the writes evict one."""
+
+
 def hammer(side: EngineSide, limit_s: float) -> None:
-    """Writes runs of slots all over 12 pages, each slot full of 1024 x revision + its number (exact in float32)."""
+    """Writes whole pages without pause, each slot full of 512 x revision + its number (exact in float32)."""
     rng = np.random.default_rng(0)
     side.publish_map([FOUR_FOUR])
     end_s = time.monotonic() + limit_s
     revision = 0
-    while time.monotonic() < end_s and revision < 2**14 - 1:
+    while time.monotonic() < end_s and revision < 2**15 - 1:
         revision += 1
-        slots = np.arange(*np.sort(rng.integers(0, 12 * layout.PAGE_SLOTS, 2)))[: int(rng.integers(1, 40))]
-        if len(slots):
-            values = np.repeat(slots + 1_024.0 * revision, SLOT).astype(np.float32)
-            side.write(int(slots[0]) * SLOT, np.stack([values, values], 1))
+        page = int(rng.integers(0, HAMMERED))
+        slots = np.arange(page * layout.PAGE_SLOTS, (page + 1) * layout.PAGE_SLOTS)
+        values = np.repeat(slots + 512.0 * revision, SLOT).astype(np.float32)
+        side.write(page * PAGE, np.stack([values, values], 1))
 
 
 HAMMER = """
@@ -124,25 +128,27 @@ side = EngineSide.attach(Path(sys.argv[1])); print("ready", flush=True); hammer(
 """
 
 
-def reads_while_hammered(path: Path, read: Callable[[int, int], tuple[Audio, BoolMask]]) -> tuple[int, float]:
-    """Reads slots for two seconds while another process hammers, and checks that each is whole, right and no older
-    than before. -> slots read, newest revision seen"""
-    limit_s, reads, last = 2.0, 0, np.zeros(12 * layout.PAGE_SLOTS)
+def reads_while_hammered(path: Path, read: Callable[[int, int], tuple[Audio, BoolMask]]) -> tuple[int, int]:
+    """Reads pages for two seconds while another process hammers, and checks that each slot is whole, right and no
+    older than before. -> slots read, newest revision seen"""
+    limit_s, reads, last = 2.0, 0, np.zeros(HAMMERED * layout.PAGE_SLOTS, np.int64)
     rng = np.random.default_rng(1)
     with child(HAMMER, path, limit_s) as process:
         end_s = time.monotonic() + limit_s
         while time.monotonic() < end_s:
-            slot = int(rng.integers(0, len(last) - 4))
-            sound, valid = read(slot * SLOT, 4 * SLOT)
-            for number, (part, mask) in enumerate(zip(sound.reshape(4, -1), valid.reshape(4, -1), strict=True), slot):
-                assert mask.all() or (not mask.any() and not part.any())
-                if mask.all():
-                    revision, name = divmod(float(part[0]), 1_024.0)
-                    assert (part == part[0]).all() and name == number and revision >= last[number]
-                    last[number] = revision
-                    reads += 1
+            page = int(rng.integers(0, HAMMERED))
+            sound, valid = read(page * PAGE, PAGE)
+            parts, masks = sound.reshape(layout.PAGE_SLOTS, -1), valid.reshape(layout.PAGE_SLOTS, -1)
+            known = masks.all(1)
+            assert np.array_equal(known, masks.any(1)) and not parts[~known].any()
+            assert (parts == parts[:, :1]).all()
+            revisions, names = np.divmod(parts[:, 0].astype(np.int64), 512)
+            slots = page * layout.PAGE_SLOTS + np.flatnonzero(known)
+            assert np.array_equal(names[known], slots) and (revisions[known] >= last[slots]).all()
+            last[slots] = revisions[known]
+            reads += len(slots)
         assert process.wait(20) == 0
-    return reads, float(last.max())
+    return reads, int(last.max())
 
 
 class SlotModel:
@@ -196,7 +202,8 @@ def load_twin(path: Path) -> ctypes.CDLL:
         "tc_engine_attached": (ctypes.c_int, p), "tc_reclaim": (ctypes.c_int, text), "tc_report": (None, p, p),
         "tc_set_knobs": (None, p, p), "tc_set_words": (None, p, i, text, text, text),
         "tc_capture": (None, p, i, u, p, p), "tc_push_note": (ctypes.c_int, p, i, text, u, i),
-        "tc_count_miss": (None, p, i), "tc_counters": (None, p, p), "tc_status": (ctypes.c_int, p, p),
+        "tc_count_miss": (None, p, i), "tc_hammer": (i, p, ctypes.c_double),
+        "tc_counters": (None, p, p), "tc_status": (ctypes.c_int, p, p),
         "tc_refresh_map": (ctypes.c_int, p), "tc_generation": (u, p), "tc_segments": (u, p, p),
         "tc_position_at": (ctypes.c_int, p, i, p), "tc_read": (None, p, i, u, p, p, p, p),
     }  # fmt: skip

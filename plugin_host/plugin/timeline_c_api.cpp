@@ -1,4 +1,5 @@
 // timeline_cache.hpp as plain C functions, so that the tests drive it from Python by ctypes. Not part of a plugin.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -58,6 +59,27 @@ void tc_capture(void* cache, int64_t first_frame, uint32_t frames, const float* 
 int tc_push_note(void* cache, int64_t frame, const uint8_t* data, uint32_t size, int64_t monotonic_ns) {
     return of(cache).push_note(frame, data, size, monotonic_ns);
 }
+
+/// Writes without pause for a while: three slots of context full of a number, and a transport full of the same.
+/// -> the last number.
+int64_t tc_hammer(void* cache, double seconds) {
+    timespec start{}, now{};
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    float samples[3 * SLOT_FRAMES];
+    int64_t turn = 0;
+    do {
+        ++turn;
+        std::fill_n(samples, 3 * SLOT_FRAMES, float(turn % (1 << 24)));
+        of(cache).capture(0, 3 * SLOT_FRAMES, samples, samples);
+        Transport t{};
+        t.frame = t.monotonic_ns = t.bar = t.loop_first = t.loop_last = turn;
+        t.jumps = t.blocks = uint64_t(turn);
+        of(cache).report(t);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (double(now.tv_sec - start.tv_sec) + 1e-9 * double(now.tv_nsec - start.tv_nsec) < seconds);
+    return turn;
+}
+
 void tc_count_miss(void* cache, int64_t frame) {
     of(cache).add(&Counters::misses, 1);
     of(cache).set_last_miss(frame);
