@@ -1,0 +1,106 @@
+"""Looks into a timeline cache from outside: what it holds, what both sides say. It locks nothing and writes nothing."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from bridge import timeline_files as files
+from bridge import timeline_layout as layout
+from bridge.timeline_memory import BoolMask, Ints, Memory, cache_index, read_cache, span_slots
+from bridge.timeline_structs import Counters, EngineStatus, Transport
+from engine.errors import Unavailable
+from engine.types import Audio
+
+POLL_S = 0.005
+
+
+class Watcher:
+    """A mapped cache, read only. It outlives the file's name and both sides."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises Unavailable."""
+        self.path = path
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            pages = int(files.check_header(fd, path)["pages"])
+            self._inode = os.fstat(fd).st_ino
+            self._memory = Memory(mmap.mmap(fd, layout.total_bytes(pages), access=mmap.ACCESS_READ), pages)
+        finally:
+            os.close(fd)
+
+    def status(self) -> EngineStatus:
+        found = self._memory.get("engine")
+        return EngineStatus(*found) if found else EngineStatus()
+
+    def transport(self) -> Transport | None:
+        found = self._memory.get("transport")
+        if found is None:
+            return None
+        frame, at_ns, flags, *rest = found
+        said = (bool(flags & bit) for bit in (layout.PLAYING, layout.LOOPING, layout.MUSICAL))
+        return Transport(frame, at_ns, *said, *rest)
+
+    def counters(self) -> Counters:
+        return Counters(*self._memory.blocks["counters"].tolist()[0])
+
+    @property
+    def generation(self) -> int:
+        return int(self._memory.blocks["map"]["generation"][0])
+
+    def same_file(self) -> bool:
+        """Whether the path still names the file that was mapped."""
+        try:
+            return bool(self.path.stat().st_ino == self._inode)
+        except FileNotFoundError:
+            return False
+
+    def read(self, first_frame: int, frames: int) -> tuple[Audio, BoolMask]:
+        """What a reader would play now: audio [frames, 2], zero where the mask [frames] is false."""
+        return read_cache(self._memory, first_frame, frames, self.generation)
+
+    def held_until(self, first_frame: int, at_most_frames: int = 4_800_000) -> int:
+        """The first frame from `first_frame` on that the cache does not hold."""
+        slots, tags = span_slots(first_frame, at_most_frames), self._memory.blocks["tag"]
+        index = cache_index(self._memory.page_table, self._memory.pages, slots)
+        tag = tags[np.maximum(index, 0)]
+        right = (index >= 0) & (tag["slot"] == slots) & (tag["generation"] == self.generation)
+        begin = np.where(right, slots * layout.SLOT_FRAMES + tag["begin"], np.int64(2**62))
+        end = np.where(right, slots * layout.SLOT_FRAMES + tag["end"], -1)
+        at: int = first_frame
+        for first, last in zip(begin.tolist(), end.tolist(), strict=True):
+            if not first <= at < last:
+                return at
+            at = last
+            if last % layout.SLOT_FRAMES:
+                return at
+        return at
+
+    def written_ns(self, first_frame: int, frames: int) -> Ints:
+        """When each slot from `first_frame`'s on was last written (monotonic); 0 where it is not held."""
+        slots, tags = span_slots(first_frame, frames), self._memory.blocks["tag"]
+        index = cache_index(self._memory.page_table, self._memory.pages, slots)
+        tag = tags[np.maximum(index, 0)]
+        right = (index >= 0) & (tag["slot"] == slots) & (tag["generation"] == self.generation)
+        return np.where(right, tag["written_ns"], 0).astype(np.int64)
+
+    def wait(self, condition: Callable[[Watcher], bool], what: str, timeout_s: float = 30.0) -> None:
+        """Until the condition holds. Raises Unavailable: `what` did not happen."""
+        deadline_s = time.monotonic() + timeout_s
+        while not condition(self):
+            if time.monotonic() > deadline_s:
+                raise Unavailable(f"not within {timeout_s:.0f} s: {what}")
+            time.sleep(POLL_S)
+
+    def wait_ready(self, bars: float, timeout_s: float = 60.0) -> None:
+        """Until an engine is ready and so many bars are."""
+        self.wait(
+            lambda w: w.status().state == layout.READY and w.status().bars_ready >= bars,
+            f"{bars} bars ready",
+            timeout_s,
+        )
