@@ -1,8 +1,9 @@
 """A renderer without a model: clicks on the beats, a tone on each bar. For protocol and timing.
 
-Speaks the whole contract of `engine.types.Renderer` in exact frames at any rate, so that
-clients, DAW scripts and timing tests start in a second. Its bundle is called "fake" and its
-figures count for nothing. Loads without torch.
+The tone's pitch comes from seed and prompts, so that a test hears whose bar it is. Speaks the
+whole contract of `engine.types.Renderer` in exact frames at any rate, so that clients, DAW
+scripts and timing tests start in a second. Its bundle is called "fake" and its figures count
+for nothing. Loads without torch.
 
 *Threading*: called from the resident's worker alone. `seconds_per_bar` makes it as slow as a
 test wants; it then checks `cancelled` every 5 ms.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +28,7 @@ from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Rendered,
 
 CLICK_SECONDS = 0.01
 TONE_HZ = 440.0
+TONES, TONES_AN_OCTAVE = 48, 24
 CHECK_SECONDS = 0.005
 
 
@@ -68,7 +71,7 @@ class FakeRenderer:
         lines = new_bar_boundaries(place, tempo_map, request.bars, rate)
         for k in range(request.bars):
             self._wait(progress, cancelled, k, request.bars)
-            audio = _bar(tempo_map, place, k, lines, rate, channels)
+            audio = _bar(tempo_map, place, k, lines, rate, channels, tone_hz(request))
             for piece in cuts_of([0, len(audio)], 0, rate, request.piece_ms):
                 first, last = lines[k] + piece.first, lines[k] + piece.end == lines[-1]
                 emit(BarAudio(bar=k, first_frame=first, rate=rate, audio=audio[piece.first : piece.end], last=last))
@@ -104,7 +107,16 @@ def _source(request: Request, inline: Audio | None, check: Callable[[], None]) -
     return (None, MODEL_RATE_HZ) if source is None else (source.audio, source.rate)
 
 
-def _bar(tempo_map: TempoMap, place: Anchor, k: int, lines: list[int], rate: int, channels: int) -> Audio:
+def tone_hz(request: Request) -> float:
+    """440 Hz without seed and prompts; else one of 48 pitches within two octaves, by both."""
+    if not request.seed and not request.prompts:
+        return TONE_HZ
+    words = ",".join(f"{part.text}:{part.weight!r}" for part in request.prompts)
+    step = zlib.crc32(f"{request.seed or 0},{words}".encode()) % TONES
+    return float(TONE_HZ / 2 * 2.0 ** (step / TONES_AN_OCTAVE))
+
+
+def _bar(tempo_map: TempoMap, place: Anchor, k: int, lines: list[int], rate: int, channels: int, hz: float) -> Audio:
     """Bar k of the new ones: a tone that dies away, and a click on each felt beat; peak 0.55.
 
     The first bar is cut where it begins inside of its bar; what is left of it is the same.
@@ -114,7 +126,7 @@ def _bar(tempo_map: TempoMap, place: Anchor, k: int, lines: list[int], rate: int
     first = place.frame_of(quarters, tempo_map, rate)
     late = place.frame_of(place.begin_quarters, tempo_map, rate) - first if k == 0 else 0
     seconds = np.arange(late + lines[k + 1] - lines[k]) / rate
-    sound = 0.25 * np.sin(2 * np.pi * TONE_HZ * seconds) * np.exp(-8 * seconds)
+    sound = 0.25 * np.sin(2 * np.pi * hz * seconds) * np.exp(-8 * seconds)
     click = np.exp(-6 * np.arange(max(1, round(CLICK_SECONDS * rate))) / (CLICK_SECONDS * rate))
     for length in tempo_map.meter_at(bar).beats:
         at = place.frame_of(quarters, tempo_map, rate) - first
