@@ -101,8 +101,8 @@ class MidiClock:
     def _tick(self, at_ns: int) -> None:
         self._fit.feed(at_ns)
         self._last_tick_ns = at_ns
-        measured = self._fit.tempo
-        if measured is not None and self._fit.settled:
+        measured, held = self._fit.tempo, self._steady.held
+        if measured is not None and self._fit.settled(None if held is None else float(held)):
             self._steady.offer(*measured)
 
     def _roll(self, ticks: int) -> None:

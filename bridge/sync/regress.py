@@ -1,6 +1,6 @@
 """Straight lines through noisy times, and a tempo that stands still while it is not known better.
 
-*Threading*: pure functions and small states, each of one thread. `line` takes a fraction of a millisecond for 200 points.
+*Threading*: pure functions and small states, each of one thread. A fit takes a fraction of a millisecond.
 """
 
 from __future__ import annotations

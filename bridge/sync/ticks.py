@@ -2,9 +2,9 @@
 
 Ticks arrive late by what a port, a kernel and an interpreter take (the jitter), some never arrive. The line
 through the last 192 (two bars of 4/4 at 24 a quarter) tells when tick n was meant; ticks that are far off
-are not believed until six of them agree: then they say that ticks were lost (all late by whole periods) or that
-the tempo is another one (the line begins anew with them). A change too small for that shows as two
-different slopes, of the last 12 or 48 ticks and of those before.
+are not believed until six of them agree: then they say that ticks were lost (all late by whole periods), that the
+sender paused (all evenly late) or that the tempo is another one (the line begins anew with them). A change too
+small for that shows as two different slopes, of the last 12 or 48 ticks and of those before.
 
 *Threading*: one thread (or one lock around it). A tick takes less than a millisecond. Memory: 192 ticks.
 """
@@ -42,6 +42,7 @@ class TickFit:
         self._odd: list[tuple[int, float]] = []
         self._line: Line | None = None
         self._prior = False
+        self._waiting = False
         self._origin_ns = 0
 
     def start(self, index: int) -> None:
@@ -80,10 +81,12 @@ class TickFit:
         tempo = 60 / (TICKS_PER_QUARTER * self._line.slope)
         return tempo, tempo * self._line.slope_error / self._line.slope
 
-    @property
-    def settled(self) -> bool:
-        """Is the tempo more than a guess from a handful of ticks?"""
-        return self._prior or len(self._points) >= FEW
+    def settled(self, against: float | None) -> bool:
+        """May the tempo be told, after `against`? From 12 ticks on, or where it differs by less than 3 %, from 96."""
+        if self._prior and len(self._points) < FEW:
+            return against is None
+        near = against is not None and self.tempo is not None and abs(self.tempo[0] / against - 1) < 0.03
+        return len(self._points) >= (WINDOW // 2 if near else FEW)
 
     def at(self, now_ns: int) -> float | None:
         """The position in ticks, fractional; None before the first tick of this phase."""
@@ -99,19 +102,55 @@ class TickFit:
         return point[1] - self._line.at(point[0])
 
     def _decide(self, period: float) -> None:
-        """Six ticks in a row are off: lost ticks, or another tempo."""
-        late = np.array([self._late(point) for point in self._odd])
-        lost = round(float(np.median(late)) / period)
-        if lost and np.abs(late - lost * period).max() < 0.45 * period and np.ptp(late) < 0.6 * period:
-            self._points.extend((index + lost, at) for index, at in self._odd)
-            self.index += lost
-            self.corrected += lost
-        else:
-            fresh = _line(self._odd)
-            if _is_tempo(fresh.slope):
-                self._points, self._prior = deque(self._odd, maxlen=WINDOW), False
+        """Six ticks in a row are off: lost ticks, a sender that paused for a moment, or another tempo."""
+        late = np.array([self._late(point) for point in self._odd]) / period
+        lost, middle = np.round(late), float(np.median(late))
+        steps, trend = np.diff(lost), abs(float(np.polyfit(np.arange(late.size), late, 1)[0])) * (late.size - 1)
+        flat = np.ptp(late) < 0.6 and trend < 0.3
+        if flat and (abs(middle - round(middle)) > 0.3 or round(middle) == 0):
+            self._slip(middle * period)
+            self._points.extend(self._odd)
+        elif flat:
+            self._lose([round(middle)] * len(self._odd))
+        elif lost.all() and np.abs(late - lost).max() < 0.25 and (steps >= 0).all() and np.count_nonzero(steps) <= 2:
+            self._lose([int(by) for by in lost])
+        elif _is_tempo(_line(self._odd).slope):
+            self._points, self._prior = deque(self._odd, maxlen=WINDOW), False
         self._odd.clear()
         self._refit()
+
+    def _lose(self, lost: list[int]) -> None:
+        """So many ticks were lost before each of the odd ones."""
+        self._points.extend((index + by, at) for (index, at), by in zip(self._odd, lost, strict=True))
+        self.index += lost[-1]
+        self.corrected += lost[-1]
+
+    def _slip(self, late_s: float) -> None:
+        """The sender paused: from the points before, the same tempo goes on so much later."""
+        self._points = deque(((index, at + late_s) for index, at in self._points), maxlen=WINDOW)
+
+    def _has_slipped(self) -> bool:
+        """Are the last twelve evenly late (then made up for), or may they turn out to be in a moment?"""
+        points = list(self._points)
+        if len(points) < 3 * FEW:
+            return False
+        before, newest = _line(points[:-FEW]), points[-FEW:]
+        late = [at - before.at(index) for index, at in newest]
+        first, second = float(np.mean(late[: FEW // 2])), float(np.mean(late[FEW // 2 :]))
+        ahead = newest[-1][0] - before.middle_x
+        error = np.hypot(before.sigma / np.sqrt(FEW // 2), before.slope_error * ahead)
+        if abs(second) <= CHANGE_SIGMAS * error:
+            self._waiting = False
+        elif abs(second - first) <= 0.3 * abs(second):
+            self._waiting = False
+            self._points = deque(points[:-FEW], maxlen=WINDOW)
+            self._slip((first + second) / 2)
+            self._points.extend(newest)
+            return True
+        else:
+            self._waiting = not self._waiting
+            return self._waiting
+        return False
 
     def _refit(self) -> None:
         """The line through all points; through the newest ones alone when these say another tempo."""
@@ -120,14 +159,19 @@ class TickFit:
             if self._line is not None:
                 self._line = _moved(self._line, points)
             return
-        for count in _SLOPES if self.index % AGREEING == 0 else ():
-            if len(points) >= 2 * count and _differ(_line(points[:-count]), _line(points[-count:])):
-                self._points = deque(points[-count:], maxlen=WINDOW)
-                points = points[-count:]
-                break
+        if self.index % AGREEING == 0 and not self._has_slipped():
+            self._keep_the_newest_tempo()
+        points = list(self._points)
         fresh = _line(points)
         if _is_tempo(fresh.slope):
             self._line = fresh
+
+    def _keep_the_newest_tempo(self) -> None:
+        points = list(self._points)
+        for count in _SLOPES:
+            if len(points) >= 2 * count and _differ(_line(points[:-count]), _line(points[-count:])):
+                self._points = deque(points[-count:], maxlen=WINDOW)
+                return
 
 
 def _line(points: list[tuple[int, float]]) -> Line:

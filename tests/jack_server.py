@@ -1,0 +1,93 @@
+"""A JACK server of a test's own, with a dummy backend and, if wanted, a timebase master."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class JackServer:
+    """`variables` is what its clients need in their environment."""
+
+    def __init__(self, name: str, period: int = 128) -> None:
+        self.name = name
+        self.variables = {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
+        self.environment = {**os.environ, **self.variables}
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.clients: list[Any] = []
+        self.server = self.start("jackd", "-R", "-n", name, "-d", "dummy", "-r", "48000", "-p", str(period))
+        waiting = subprocess.run(
+            ["jack_wait", "-s", name, "-w", "-t", "10"], env=self.environment, capture_output=True, timeout=60
+        )
+        self.started = waiting.returncode == 0
+
+    @staticmethod
+    @contextlib.contextmanager
+    def or_skip(name: str) -> Iterator[JackServer]:
+        if not shutil.which("jackd") or not shutil.which("jack_wait"):
+            pytest.skip("needs: apt-get install jackd2")
+        server = JackServer(name)
+        try:
+            if not server.started:
+                pytest.skip("jackd does not start here")
+            yield server
+        finally:
+            server.close()
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    def timebase(self, tempo: float, numerator: int, denominator: int, in_quarters: bool = False) -> Any:
+        """A client that is timebase master. in_quarters: tells quarters a minute, not beats (masters differ)."""
+        import jack
+
+        client = jack.Client("master", no_start_server=True, servername=self.name)
+        self.clients.append(client)
+        unit = 4 / denominator
+
+        def say(state: int, blocksize: int, pos: Any, new_pos: bool) -> None:
+            beats = pos.frame / pos.frame_rate * tempo / 60 / unit
+            bar, beat = divmod(beats, numerator)
+            pos.valid = 0x10
+            pos.bar, pos.beat = int(bar) + 1, int(beat) + 1
+            pos.ticks_per_beat = 1920.0
+            pos.tick = int(beat % 1 * 1920)
+            pos.bar_start_tick = bar * numerator * 1920
+            pos.beats_per_bar, pos.beat_type = float(numerator), float(denominator)
+            pos.beats_per_minute = tempo if in_quarters else tempo / unit
+
+        client.set_timebase_callback(say)
+        client.activate()
+        return client
+
+    def wait_for_port(self, part: str) -> bool:
+        import jack
+
+        client = jack.Client("looking", no_start_server=True, servername=self.name)
+        try:
+            for _ in range(200):
+                if client.get_ports(part):
+                    return True
+                time.sleep(0.05)
+            return False
+        finally:
+            client.close()
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close(ignore_errors=True)
+        for process in reversed(self.processes):
+            process.terminate() if process is self.server else process.kill()
+            process.communicate(timeout=30)
+        for semaphore in Path("/dev/shm").glob(f"jack_sem.*_{self.name}_*"):
+            semaphore.unlink(missing_ok=True)
