@@ -24,17 +24,18 @@ class Pages:
         self._generation: dict[int, int] = {}  # project page -> generation last written there
         used = np.flatnonzero(memory.page_table)
         tags = memory.blocks["tag"].reshape(memory.pages, layout.PAGE_SLOTS)
-        found = []
+        found: list[tuple[int, int, int]] = []
+        taken: set[int] = set()
         for page in used.tolist():
             physical = int(memory.page_table[page]) - 1
-            if not 0 <= physical < memory.pages or any(physical == other for _, _, other in found):
+            if not 0 <= physical < memory.pages or physical in taken:
                 memory.page_table[page] = 0
                 continue
+            taken.add(physical)
             found.append((int(tags["written_ns"][physical].max()), page, physical))
         for _, page, physical in sorted(found):
             self._of[page] = physical
             self._generation[page] = int(tags["generation"][physical].max())
-        taken = set(self._of.values())
         self._free = [n for n in range(memory.pages - 1, -1, -1) if n not in taken]
 
     def place(self, page: int, generation: int, spared: Iterable[tuple[int, int]]) -> int | None:
