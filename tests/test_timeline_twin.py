@@ -288,6 +288,12 @@ def test_context_and_transport_are_whole_under_a_busy_plugin(made: Twin, engine:
     assert known > 50 and len(seen) > 50 and seen[-1] > seen[0] and all(a <= b for a, b in pairwise(seen))
 
 
+def test_a_closed_cache_holds_nothing(twin: Twin) -> None:
+    sound, valid, found = twin.read(0, 1_000)
+    assert not sound.any() and not valid.any() and found.valid == 0
+    assert twin.c.tc_status(twin.cache, np.zeros(1, layout.record(layout.ENGINE)).ctypes.data) == 0
+
+
 def test_a_page_table_that_points_elsewhere_plays_nothing(made: Twin, engine: EngineSide) -> None:
     engine.write(0, noise(2 * PAGE))
     assert engine._memory is not None

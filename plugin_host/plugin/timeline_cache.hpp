@@ -163,18 +163,19 @@ class TimelineCache {
 
     void set_last_miss(int64_t frame) { store_relaxed(&block<Counters>(at_.counters)->last_miss_frame, frame); }
 
-    // ---- audio thread: from the engine -------------------------------------------------------------------------
+    // ---- audio thread: from the engine; a closed cache holds nothing --------------------------------------------
 
     Counters counters() const {
         Counters found{};
-        load_words(&found, block<Counters>(at_.counters), sizeof found);
+        if (is_open())
+            load_words(&found, block<Counters>(at_.counters), sizeof found);
         return found;
     }
 
     /// What the engine said last; false: nothing yet, or just now being written (`status` is then left alone).
     bool status(Engine& status) const {
         Engine found{};
-        if (!get_block(found, block<Engine>(at_.engine), TRIES))
+        if (!is_open() || !get_block(found, block<Engine>(at_.engine), TRIES))
             return false;
         status = found;
         return true;
@@ -183,6 +184,8 @@ class TimelineCache {
     /// Takes over the published map: call it once at the start of a block. While the engine writes one, the map of
     /// before stays. True: a new generation was taken over.
     bool refresh_map() {
+        if (!is_open())
+            return false;
         const Map* const shared = block<Map>(at_.map);
         for (int n = 0; n < TRIES; ++n) {
             const uint64_t before = load_acquire(&shared->seq);
@@ -221,7 +224,7 @@ class TimelineCache {
             std::memset(valid, 0, frames);
         const SlotReader slots{block<uint32_t>(at_.page_table), block<Tag>(at_.tag), block<float>(at_.audio), pages_,
                                generation_};
-        const int64_t end = end_of(first_frame, frames);
+        const int64_t end = is_open() ? end_of(first_frame, frames) : 0;
         for (int64_t at = std::max<int64_t>(0, first_frame); at < end;) {
             const uint32_t begin = uint32_t(at % SLOT_FRAMES);
             const uint32_t upto = uint32_t(std::min<int64_t>(SLOT_FRAMES, begin + (end - at)));
