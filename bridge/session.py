@@ -86,9 +86,9 @@ class Session:
     def _with_notes(self, request: Request) -> Request:
         if self._notes is None or request.melody is not None:
             return request
-        tempo_map = tempo_map_of(request)
-        length = tempo_map.bar_start_quarters(request.bars)
-        notes = tuple(note for note in self._notes.take(tempo_map) if note.beat < length)
+        tempo_map, first_bar = tempo_map_of(request), request.at_bar or 0
+        begin, end = (tempo_map.bar_start_quarters(first_bar + k) for k in (0, request.bars))
+        notes = tuple(note for note in self._notes.take(tempo_map) if note.beat < end - begin)
         return msgspec.structs.replace(request, melody=notes) if notes else request
 
 

@@ -129,6 +129,18 @@ def test_bad_chords(text: str) -> None:
         controls.parse_chords(text, 256, Meter(32, 1))
 
 
+def test_chords_follow_a_map_of_meters() -> None:
+    """Each lasts the bar in which it begins; between bar lines those without beats share the bar that they are in."""
+    meters = (FOUR, Meter(3, 4), Meter(7, 8), FOUR)
+    beats = [
+        [chord.beat for chord in controls.parse_chords(text, 4, meters)] for text in ("C G", "C F | G:1 A", "C:2 G")
+    ]
+    assert beats == [[0, 4, 7, Fraction(21, 2)], [0, 2, 4, 5, 7, 8.75, 10.5, 11.5], [0, 2, 6, 8, 11.5, 13.5]]
+    assert controls.parse_chords("C F | G:1 A", 3, FOUR) == controls.parse_chords("C F | G:1 A", 3, (FOUR,) * 3)
+    whole = controls.parse_chords("C F | G:1 A", 4, meters)
+    assert sum(chord.length for chord in whole) == sum(meter.bar_quarters for meter in meters)
+
+
 def test_an_overfull_bar_is_refused() -> None:
     with pytest.raises(BadRequest, match="one a bar"):
         controls.parse_chords("A:1 | B:9 C", 4, FOUR)

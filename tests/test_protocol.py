@@ -122,6 +122,10 @@ REQUESTS = st.builds(
     ).map(tuple),
     strengths=st.builds(Strengths, melody=st.none() | st.floats(0, 4, allow_subnormal=False)),
     under=st.booleans(),
+    meter=st.sampled_from(["4/4", "0:4/4,8:7/8"]),
+    at_bar=st.none() | st.integers(0, 100_000),
+    at_beat=st.none() | st.floats(0, 128, allow_subnormal=False),
+    source_offset=st.none() | st.fractions(max_denominator=10**9).map(str),
 )
 
 

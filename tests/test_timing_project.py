@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine import controls
-from engine.errors import BadRequest
+from engine.errors import AttaccaError, BadRequest
 from engine.timing import (
     Meter,
     TempoChange,
@@ -231,6 +232,21 @@ def test_bad_meter_maps(text: str) -> None:
 @given(st.fractions(max_denominator=10**9).filter(lambda f: abs(f.numerator) < 10**40))
 def test_offsets_survive_text(offset: Fraction) -> None:
     assert parse_offset(str(offset)) == parse_offset(f" {offset.numerator}/{offset.denominator} ") == offset
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=40) | st.from_regex(r"[0-9:.,/+ -]{0,40}", fullmatch=True))
+def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
+    """What is read can be walked; nothing but our own refusals comes out."""
+    with suppress(AttaccaError):
+        parse_offset(text)
+    with suppress(AttaccaError):
+        TempoMap.parse("120", parse_meters(text)).bar_boundaries(99_999, 2, 48_000)
+    with suppress(AttaccaError):
+        TempoMap.parse(text, FOUR).bar_boundaries(99_999, 2, 48_000)
+    for fields in ({"meter": text}, {"tempo": text}, {"source_offset": text}):
+        with suppress(AttaccaError):
+            controls.check(asked(BASE, **fields))
 
 
 def test_offset_text() -> None:
