@@ -111,7 +111,7 @@ def exact_tempo(tempo: Number | None) -> Fraction | None:
 
     None outside 20-400 or when it is no number.
     """
-    if tempo is None or not math.isfinite(tempo):
+    if tempo is None or not _finite(tempo):
         return None
     value = Fraction(tempo)
     near = Fraction(round(value * 1000), 1000)
@@ -120,8 +120,15 @@ def exact_tempo(tempo: Number | None) -> Fraction | None:
     return near if TEMPO_RANGE_BPM[0] <= near <= TEMPO_RANGE_BPM[1] else None
 
 
+def _finite(number: Number) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a fraction beyond all floats
+        return False
+
+
 def _meter(numerator: float | None, denominator: float | None) -> Meter | None:
-    if numerator is None or denominator is None or not (math.isfinite(numerator) and math.isfinite(denominator)):
+    if numerator is None or denominator is None or not (_finite(numerator) and _finite(denominator)):
         return None
     if int(numerator) != numerator or int(denominator) != denominator:
         return None
@@ -132,7 +139,7 @@ def _meter(numerator: float | None, denominator: float | None) -> Meter | None:
 
 
 def _place(bar: int | None, quarter: Number | None, meter: Meter | None) -> tuple[int | None, Fraction | None]:
-    if bar is None or quarter is None or not math.isfinite(quarter) or not -MAX_BAR <= bar <= MAX_BAR:
+    if bar is None or quarter is None or not _finite(quarter) or not -MAX_BAR <= bar <= MAX_BAR:
         return None, None
     at = Fraction(quarter).limit_denominator(10**9)
     if -_EDGE_QUARTERS <= at < 0:

@@ -1,0 +1,154 @@
+"""JACK transport as a sync source, against a real server with a timebase master of ours."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("jack", reason="the extra 'jack' is not installed (or libjack is missing)", exc_type=ImportError)
+
+from bridge.sync.jack import BeatUnit, JackTransport, monotonic_of
+from bridge.sync.open import open_source
+from bridge.sync.position import HostPosition, follow
+from engine.timing import Meter
+from tests.jack_server import JackServer
+
+RATE = 48_000
+
+
+@pytest.fixture
+def server() -> Iterator[JackServer]:
+    with JackServer.or_skip(f"attacca-sync-{os.getpid()}") as running:
+        yield running
+
+
+def wait_for(source: Any, wanted: Callable[[HostPosition], bool], seconds: float = 10.0) -> HostPosition:
+    deadline = time.monotonic() + seconds
+    found = None
+    while time.monotonic() < deadline:
+        found = source.position()
+        if found is not None and wanted(found):
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"never: {found}")
+
+
+def test_frame_state_bar_and_beat_of_a_real_transport(server: JackServer) -> None:
+    master = server.timebase(tempo=97.5, numerator=7, denominator=8)
+    source = open_source(f"jack:{server.name}")
+    try:
+        master.transport_frame = 0
+        found = wait_for(source, lambda p: p.bar is not None)
+        assert (found.frame, found.playing, found.bar, found.quarter) == (0, False, 0, 0)
+        assert (found.tempo, found.meter, found.rate, found.loop) == (Fraction(195, 2), Meter(7, 8), RATE, None)
+        assert abs(time.monotonic_ns() - found.at_ns) < 2 * 10**9
+        master.transport_start()
+        wait_for(source, lambda p: p.playing and p.frame > 0)
+        reads = []
+        for _ in range(30):
+            time.sleep(0.02)
+            found = source.position()
+            assert found is not None and found.playing and found.bar is not None and found.quarter is not None
+            assert found.meter is not None and found.tempo == Fraction(195, 2)
+            quarters = found.bar * found.meter.bar_quarters + found.quarter
+            assert abs(quarters * 60 * RATE / found.tempo - found.frame) < 20, "a tick is 7 frames"
+            reads.append(found)
+        assert [p.frame for p in reads] == sorted(p.frame for p in reads)
+        led = follow(reads[0], reads[-1].at_ns)
+        assert abs(led.frame - reads[-1].frame) < 0.1 * RATE
+        jumps = reads[-1].jumps
+        master.transport_frame = 60 * RATE
+        found = wait_for(source, lambda p: p.playing and p.frame >= 60 * RATE)
+        assert found.jumps == jumps + 1
+        master.transport_stop()
+        found = wait_for(source, lambda p: not p.playing)
+        assert found.jumps == jumps + 1
+    finally:
+        source.close()
+    assert source.position() is None
+
+
+def test_without_a_timebase_master_there_are_frames_alone(server: JackServer) -> None:
+    import jack
+
+    source = JackTransport(server.name)
+    client = jack.Client("mover", no_start_server=True, servername=server.name)
+    try:
+        client.transport_frame = 4_800
+        found = wait_for(source, lambda p: p.frame == 4_800)
+        assert (found.bar, found.tempo, found.meter, found.playing) == (None, None, None, False)
+    finally:
+        client.close()
+        source.close()
+        source.close()
+
+
+SERVER_DIES = """
+import sys, time
+from bridge.sync.jack import JackTransport
+source = JackTransport(sys.argv[1])
+print("up" if source.position() is not None else "nothing", flush=True)
+for _ in range(400):
+    time.sleep(0.05)
+    if source.position() is None:
+        break
+print("gone" if source.position() is None else "still", flush=True)
+source.close()
+print("closed", flush=True)
+"""
+
+
+def test_a_server_that_dies_is_no_position_and_no_crash(server: JackServer) -> None:
+    command = [sys.executable, "-c", SERVER_DIES, server.name]
+    watcher = subprocess.Popen(command, env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert watcher.stdout is not None and watcher.stdout.readline() == b"up\n"
+    server.server.terminate()
+    assert watcher.communicate(timeout=60)[0] == b"gone\nclosed\n"
+    assert watcher.returncode == 0
+
+
+def said(frame: int, tempo: float, denominator: int, bpm: float) -> dict[str, Any]:
+    beats = frame / RATE * tempo / 60 * denominator / 4
+    return {
+        "frame": frame, "frame_rate": RATE, "bar": 1, "beat": 1 + int(beats), "tick": int(beats % 1 * 1920),
+        "ticks_per_beat": 1920.0, "beats_per_bar": 16.0, "beat_type": float(denominator), "beats_per_minute": bpm,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("bpm", "first"), [(120.0, 60), (240.0, 120)])
+def test_quarters_a_minute_whatever_a_minutes_beats_are(bpm: float, first: int) -> None:
+    """120 quarters a minute in x/8, told as quarters (Ardour) or as beats (others): frames decide."""
+    unit = BeatUnit()
+    assert unit.musical(said(0, 120, 8, bpm))["tempo"] == first
+    for frame in range(1_000, 10_000, 100):
+        musical = unit.musical(said(frame, 120, 8, bpm))
+    assert musical["tempo"] == 120
+
+
+NUMBERS = st.one_of(st.integers(-(2**31), 2**31), st.floats(allow_subnormal=False))
+
+
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(said(0, 1, 4, 1), NUMBERS)), max_size=5))
+def test_a_master_may_say_anything(reports: list[dict[str, Any]]) -> None:
+    unit = BeatUnit()
+    for report in reports:
+        whole = {key: int(report[key]) if report[key] == report[key] and abs(report[key]) < 2**31 else 0
+                 for key in ("frame", "frame_rate", "bar", "beat", "tick")}  # fmt: skip
+        musical = unit.musical({**report, **whole})
+        assert musical.get("tempo") is None or 20 <= musical["tempo"] <= 400
+
+
+def test_jacks_clock_is_moved_onto_ours() -> None:
+    before = time.monotonic_ns()
+    raw = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+    assert abs(monotonic_of(raw // 1000 - 5_000) - (before - 5_000_000)) < 50_000_000
+    assert monotonic_of(0) >= before
