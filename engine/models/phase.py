@@ -157,6 +157,14 @@ def low_frequencies(low_db: Array, advance: Array, tuning_cents: float | None = 
     return result
 
 
+def _across(log_magnitude: Array, before: Array | None, after: Array | None) -> Array:
+    """`frequency_gradient` [T, K] of a chunk whose neighbours before [K] and after [0 or 1, K] may be known."""
+    first = 0 if before is None else 1
+    parts = [log_magnitude] if before is None else [before[None], log_magnitude]
+    whole = np.concatenate(parts if after is None else [*parts, after])
+    return frequency_gradient(whole)[first : first + len(log_magnitude)]
+
+
 class PhaseState:
     """What streaming carries from chunk to chunk: the last frame's phase, magnitude and advance.
 
@@ -170,13 +178,14 @@ class PhaseState:
         self.tuning_cents: float | None = None
 
 
-def draft(log_magnitude: Array, low_db: Array, state: PhaseState) -> Array:
+def draft(log_magnitude: Array, low_db: Array, state: PhaseState, after: Array | None = None) -> Array:
     """Phases [T, K] in radians of natural-log magnitudes [T, K] at hop 256; advances `state`.
 
-    low_db: long-window levels [T, LOW_BANDS] at the same frames. T >= 1.
+    low_db: long-window levels [T, LOW_BANDS] at the same frames. T >= 1. after [1 or 0, K]: the frame that follows
+    (None: not known), so that chunks of any length give the same slopes over time.
     """
     advance = low_frequencies(low_db, time_gradient(log_magnitude), state.tuning_cents)
-    across = frequency_gradient(log_magnitude)
+    across = _across(log_magnitude, state.log_magnitude, after)
     ramp = np.cumsum(0.5 * (across[:, 1:] + across[:, :-1]), axis=1)
     ramp = np.pad(ramp, ((0, 0), (1, 0)))
     if state.phase is None or state.log_magnitude is None or state.advance is None:

@@ -76,18 +76,28 @@ class Vocoder(nn.Module):
         return level.clamp(FLOOR_DB, 6.0), nn.functional.softplus(spread + 4.0)
 
 
+@lru_cache(maxsize=8)
+def noise_spectrum(seed: int) -> NDArray[np.complex64]:
+    """A period of the spectrum of endless white noise at hop 256 [512, BINS], median level 0 dB; not to be changed.
+
+    4 MB each; the last few seeds are kept, because a live session renders with one seed again and again.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    wave = torch.randn(NoiseSource.PERIOD, generator=generator)
+    looped = torch.cat([wave[-F.WINDOW :], wave, wave[: F.WINDOW]])
+    spectrum = F.stft(looped, HOP)[F.WINDOW // HOP :][: NoiseSource.PERIOD // HOP]
+    scale = torch.exp(torch.log(spectrum.abs().clamp_min(1e-9)).mean())
+    frames: NDArray[np.complex64] = (spectrum / scale).numpy().astype(np.complex64, copy=False)
+    return frames
+
+
 class NoiseSource:
     """The spectrum of endless white noise at hop 256, the same frames for the same seed and index."""
 
     PERIOD = 1 << 17
 
     def __init__(self, seed: int) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        wave = torch.randn(self.PERIOD, generator=generator)
-        looped = torch.cat([wave[-F.WINDOW :], wave, wave[: F.WINDOW]])
-        spectrum = F.stft(looped, HOP)[F.WINDOW // HOP :][: self.PERIOD // HOP]
-        scale = torch.exp(torch.log(spectrum.abs().clamp_min(1e-9)).mean())
-        self.frames: NDArray[np.complex64] = (spectrum / scale).numpy().astype(np.complex64)
+        self.frames = noise_spectrum(seed)
 
     def take(self, first: int, count: int) -> NDArray[np.complex64]:
         """Frames first ... first + count of the looped spectrum, [count, BINS]; median level 0 dB."""
@@ -138,6 +148,11 @@ def stereo_noise(common: Tensor, own: Tensor, width: Tensor, channels: int) -> T
     return torch.stack([shared + apart if index % 2 == 0 else shared - apart for index in range(channels)], dim=-3)
 
 
+def log_middle(level: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Natural-log magnitudes [T, BINS] between the channels, of levels [channels, T, BINS] dB."""
+    return np.asarray(level.mean(0) / NEPER_DB, np.float32)
+
+
 class Synthesis:
     """Streams a waveform from features: call `push` with consecutive chunks, in order.
 
@@ -155,11 +170,18 @@ class Synthesis:
         self.norm = _overlap_norm(self.window)
 
     def spectra(
-        self, level: NDArray[np.float32], share: NDArray[np.float32], low: NDArray[np.float32]
+        self,
+        level: NDArray[np.float32],
+        share: NDArray[np.float32],
+        low: NDArray[np.float32],
+        after: NDArray[np.float32] | None = None,
     ) -> NDArray[np.complex64]:
-        """Complex frames [channels, T, BINS] from levels in dB and noise shares of equal shape."""
-        middle = level.mean(0) / NEPER_DB
-        tone_phase = phase.draft(middle.astype(np.float32), low, self.state)
+        """Complex frames [channels, T, BINS] from levels in dB and noise shares of equal shape.
+
+        after [channels, 0 or 1, BINS]: the levels that follow, where they are known.
+        """
+        following = None if after is None else log_middle(after)
+        tone_phase = phase.draft(log_middle(level), low, self.state, following)
         magnitude = np.exp(level / NEPER_DB)
         count = level.shape[1]
         common, own = (torch.from_numpy(n.take(self.position, count)) for n in (self.common, self.own))

@@ -9,6 +9,7 @@ A context that is silent counts as none.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -19,7 +20,6 @@ from torch import Tensor
 
 from engine.controls import (
     chord_frames,
-    intensity_envelope,
     melody_frames,
     on_grid,
     parse_chords,
@@ -32,8 +32,7 @@ from engine.models import features as F
 from engine.models.codec import LATENT_HOP, LATENTS, PATCH, Codec
 from engine.models.denoiser import Conditions
 from engine.models.listener import Heard
-from engine.models.load import Networks
-from engine.render.level import power_db
+from engine.render.past import HEARABLE, UNSURE, Past, Pasts
 from engine.render.source import SILENCE, Check, Source, model_view, source_of, unchecked
 from engine.timing import (
     Anchor,
@@ -46,8 +45,6 @@ from engine.timing import (
 from engine.types import MODEL_RATE_HZ, Audio, Request
 
 CONTEXT = 48
-UNSURE = 2
-HEARABLE = 8
 MARGIN = 4
 TAIL_FRAMES = 4
 
@@ -91,17 +88,16 @@ def place_of(request: Request, inline: Audio | None, check: Check = unchecked) -
 class Material:
     """Everything per frame and global, over latents -before ... after; conditions for any span of it.
 
-    context [before, 64] are the source's latents (the last UNSURE of them invalid), features
-    their frames in dB [8 before, CHANNELS]. level_db is the context's level; target_db [T] the intensity
-    to ride towards, where a curve was given.
+    context [before, 64] are the source's latents (the last UNSURE of them invalid). tuning_cents and level_db
+    are the context's tuning and level; target_db [T] the intensity to ride towards, where a curve was given.
     """
 
     before: int
     frames: NDArray[np.float32]
     overall: NDArray[np.float32]
     context: Tensor
-    features: Tensor
     under: Tensor | None
+    tuning_cents: float
     level_db: float | None
     target_db: NDArray[np.float32] | None
 
@@ -164,7 +160,7 @@ def targets_of(request: Request, place: Place, first: int, count: int, factor: F
 
 
 def intensity_of(
-    request: Request, place: Place, past: Audio | None, before: int, count: int, usual_db: float
+    request: Request, place: Place, past: Past | None, before: int, count: int, usual_db: float
 ) -> NDArray[np.float32]:
     """dBFS at feature frames -8 before ...: the context's own, then the curve.
 
@@ -173,7 +169,7 @@ def intensity_of(
     result = np.full(count, usual_db, np.float32)
     ahead = before * PATCH
     if past is not None:
-        seconds, level = intensity_envelope(past, MODEL_RATE_HZ)
+        seconds, level = past.envelope
         at = np.arange(ahead) * F.HOP / F.RATE_HZ
         result[:ahead] = np.interp(at, seconds, level)
         result[ahead:] = float(np.median(level[level > level.max() - 25.0]))
@@ -205,11 +201,14 @@ def past_of(place: Place) -> tuple[int, Audio | None]:
     return ahead, past if float(np.abs(past).max()) >= SILENCE else None
 
 
-def overall_of(request: Request, tempo: float, sense: PromptSense, heard: Heard | None) -> NDArray[np.float32]:
-    """The global vector. What the request leaves open is taken from what was heard in the source."""
+def overall_of(
+    request: Request, tempo: float, sense: PromptSense, hear: Callable[[], Heard | None]
+) -> NDArray[np.float32]:
+    """The global vector. What the request leaves open is taken from what `hear` finds in the source."""
     key = parse_key(request.key) if request.key else None
     vector, parts, tonality = sense.vector, request.parts, (key.root, key.mode) if key else None
-    if heard is not None:
+    said = (vector is not None or request.strengths.prompt == 0) and key and (parts or request.under)
+    if not said and (heard := hear()) is not None:
         vector = heard.prompt if vector is None and request.strengths.prompt != 0 else vector
         tonality = tonality or heard.key
         if not request.under:
@@ -217,14 +216,11 @@ def overall_of(request: Request, tempo: float, sense: PromptSense, heard: Heard 
     return K.global_features(sense.width, vector, parts, tonality, tempo)
 
 
-def gather(
-    request: Request, place: Place, networks: Networks, sense: PromptSense, check: Check = unchecked
-) -> Material:
-    """Build the material of a request: one codec pass over the context, the rest is arithmetic."""
+def gather(request: Request, place: Place, pasts: Pasts, sense: PromptSense, check: Check = unchecked) -> Material:
+    """Build the material of a request: one codec pass over a context that is new, the rest is arithmetic."""
     check()
-    ahead, past = past_of(place)
-    if request.under or request.strengths.context == 0:
-        past = None
+    ahead, sound = past_of(place)
+    past = None if sound is None or request.under or request.strengths.context == 0 else pasts.of(sound)
     tempo = place.tempo_map.tempo_at(place.anchor.begin_quarters)
     factor, remark = halved_or_doubled(tempo)
     if remark:
@@ -235,26 +231,23 @@ def gather(
     count = (ahead + place.latents) * PATCH
     targets = targets_of(request, place, -ahead * PATCH, count, factor)
     targets.intensity_db = intensity_of(request, place, past, ahead, count, sense.usual_db)
-    features, context = encode_past(networks.codec, past, ahead)
-    under, seen = _under(place, networks.codec, check) if request.under else (None, features)
-    audible = context[:-UNSURE] if under is None else under[: 4 * CONTEXT]
-    heard = networks.listener.hear(audible, seen[: len(audible) * PATCH]) if len(audible) >= HEARABLE else None
+    under, seen = _under(place, pasts.networks.codec, check) if request.under else (None, None)
+
+    def hear() -> Heard | None:
+        if under is None or seen is None:
+            return None if past is None else past.heard
+        audible = under[: 4 * CONTEXT]
+        frames = seen[: len(audible) * PATCH]
+        return pasts.networks.listener.hear(audible, frames) if len(audible) >= HEARABLE else None
+
     _switch_off(request, targets)
     matrix = K.frame_features(targets, count)
     K.withhold_notes(matrix, ahead * PATCH, count)
-    overall = overall_of(request, float(tempo * factor), sense, heard)
-    level = power_db(features[: (ahead - UNSURE) * PATCH]) if past is not None else None
+    overall = overall_of(request, float(tempo * factor), sense, hear)
     target = targets.intensity_db if request.intensity is not None else None
-    return Material(ahead, matrix, overall, context, features, under, level, target)
-
-
-def encode_past(codec: Codec, past: Audio | None, ahead: int) -> tuple[Tensor, Tensor]:
-    """Features in dB [8 ahead, CHANNELS] and latents [ahead, 64] of the past; silence and none without one."""
     if past is None:
-        return torch.full((ahead * PATCH, F.CHANNELS), F.FLOOR_DB), torch.zeros(0, LATENTS)
-    features = F.analyse_tensor(torch.from_numpy(past))[: ahead * PATCH]
-    with torch.no_grad():
-        return features, codec.encode(features[None])[0]
+        return Material(ahead, matrix, overall, torch.zeros(0, LATENTS), under, 0.0, None, target)
+    return Material(ahead, matrix, overall, past.latents, under, past.tuning_cents, past.level_db, target)
 
 
 def _switch_off(request: Request, targets: K.FrameTargets) -> None:

@@ -26,9 +26,10 @@ class Decoder:
     """Streams audio from consecutive latents. One per request, one thread.
 
     before [k, 64]: latents right before the first one pushed, for a warm start (may be empty).
-    The first sample returned lies PRE_SAMPLES before the first frame of `before` (or of the
-    first push). target_db: level in dBFS to ride towards, one a feature frame from there on, or
-    None; gain_db applies to all. tuning_cents: basses are taken to the notes of this tuning.
+    The first sample returned lies PRE_SAMPLES before frame `unheard`, counted from the first of `before` (or
+    of the first push): what lies before it is context for codec, vocoder and level, but not spoken.
+    target_db: level in dBFS to ride towards, one a feature frame from the first one on, or None; gain_db
+    applies to all. tuning_cents: basses are taken to the notes of this tuning.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Decoder:
         seed: int,
         target_db: NDArray[np.float32] | None = None,
         tuning_cents: float | None = None,
+        unheard: int = 0,
     ) -> None:
         self.codec = codec
         self.synthesis = Synthesis(vocoder, seed=seed)
@@ -46,7 +48,7 @@ class Decoder:
         self.latents = before
         self.decoded = 0
         self.features = torch.zeros(0, F.CHANNELS)
-        self.spoken = 0
+        self.spoken = unheard
         self.dropped = 0
         self.target_db = target_db
         self.reach = VOCODER_REACH if target_db is None else level.REACH_FRAMES
@@ -80,7 +82,8 @@ class Decoder:
         self.spoken += frames
         done = max(0, self.spoken - self.reach - 2)
         self.features, self.spoken, self.dropped = self.features[done:].clone(), self.spoken - done, self.dropped + done
-        spectra = self.synthesis.spectra(levels[:, inner], share[:, inner], low.repeat(2, axis=0))
+        after = levels[:, inner.stop : inner.stop + 1]
+        spectra = self.synthesis.spectra(levels[:, inner], share[:, inner], low.repeat(2, axis=0), after)
         return np.asarray(self.synthesis.overlap_add(spectra) * gain[:, None], np.float32)
 
     def _gain_db(self, frames: int) -> NDArray[np.float32]:

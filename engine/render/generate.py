@@ -22,19 +22,24 @@ from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import PATCH
 from engine.models.load import Networks
-from engine.models.phase import tuning_of
 from engine.models.prompt import sentence_encoder
-from engine.render.condition import UNSURE, Material, Place, PromptSense, gather, place_of
+from engine.render.condition import Material, Place, PromptSense, gather, place_of
 from engine.render.decode import PRE_SAMPLES, Decoder
 from engine.render.fit import Fitter
 from engine.render.level import carried_gain_db
+from engine.render.past import UNSURE, Pasts
 from engine.render.reference import References
 from engine.render.sample import latents
 from engine.render.source import Check, unchecked
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, PromptPart, Rendered, Request
 
+FIRST_FRAMES = 14
 PIECE_FRAMES = 96
+"""Frames of the first piece that is spoken, counted from time zero: 100 ms and all that looks ahead. Each later
+one is twice as long, up to a second: the work a piece costs beyond its frames is paid where there is time."""
 WARM_START = 10
+WARM_FRAMES = 32
+"""What is spoken before time zero: a third of a second, in which phases come apart that a draft begins together."""
 DEFAULT_GUIDANCE = 1.5
 CONTINUE_GUIDANCE = 2.0
 """Guidance holds a continuation to its context (docs/LOG.md)."""
@@ -58,7 +63,7 @@ class ModelRenderer:
         self.makeup_db = float(bundle.config.get("makeup_db", 0.0))
         self.lag_samples = int(bundle.config.get("lag_samples", 0))
         self.ride = True
-        self.references = References(networks)
+        self.references, self.pasts = References(networks), Pasts(networks)
 
     def info(self) -> dict[str, Any]:
         return {
@@ -115,7 +120,7 @@ class ModelRenderer:
 
         place = place_of(request, inline, check)
         started = time.perf_counter()
-        material = gather(request, place, self.networks, self.prompt_sense(request, check), check)
+        material = gather(request, place, self.pasts, self.prompt_sense(request, check), check)
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
         fitter = Fitter(place.rate, place.channels, place.lines, self._seam(place), request.piece_ms)
@@ -144,24 +149,26 @@ class ModelRenderer:
     ) -> Iterator[tuple[Audio, bool]]:
         """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
         known = material.context[: max(0, len(material.context) - UNSURE)][-WARM_START:]
-        tuning = tuning_of(material.features[:, 2 * F.MELS :].numpy())
         target = self._target(material, known)
-        decoder = Decoder(self.networks.codec, self.networks.vocoder, known, seed % 4096, target, tuning)
+        warm = min(WARM_FRAMES, (len(known) + UNSURE) * PATCH)
+        unheard = (len(known) + UNSURE) * PATCH - warm
+        tuning = material.tuning_cents
+        decoder = Decoder(self.networks.codec, self.networks.vocoder, known, seed % 4096, target, tuning, unheard)
         decoder.gain_db = self.makeup_db
-        start = -(len(known) + UNSURE) * PATCH * F.HOP - PRE_SAMPLES - self.lag_samples
+        start = -warm * F.HOP - PRE_SAMPLES - self.lag_samples
         silence = np.zeros((max(0, MODEL_RATE_HZ + start), 2), np.float32)
         drop = max(0, -MODEL_RATE_HZ - start)
         yield silence, False
         left = math.ceil(place.seconds * MODEL_RATE_HZ) + MODEL_RATE_HZ + MODEL_RATE_HZ // 50 - len(silence)
         guidance = self._guidance(request, place)
         windows = latents(self.networks.student, material, place.latents, request.steps, guidance, seed, cancelled)
-        made = -UNSURE
+        made, sizes = -UNSURE, piece_sizes(warm + FIRST_FRAMES)
         for window in windows:
+            decoder.push(window, made + len(window) >= place.latents)
+            if made < 0:
+                self._carry_level(request, material, decoder)
             made += len(window)
-            last = made >= place.latents
-            decoder.push(window, last)
-            self._carry_level(request, material, decoder)
-            for audio in _pieces(decoder, last, cancelled):
+            for audio in _pieces(decoder, sizes, made >= place.latents, cancelled):
                 kept, drop = audio[drop:], max(0, drop - len(audio))
                 yield kept[:left], False
                 left -= len(kept)
@@ -184,19 +191,28 @@ class ModelRenderer:
         return material.target_db[(material.before - UNSURE - len(known)) * PATCH :]
 
     def _carry_level(self, request: Request, material: Material, decoder: Decoder) -> None:
-        """Once: the gain that gives the new bars the context's loudness, where no curve says else."""
-        if material.level_db is None or request.intensity is not None or decoder.dropped + decoder.spoken > 0:
+        """The gain that gives the new bars the context's loudness, where no curve says else."""
+        if material.level_db is None or request.intensity is not None:
             return
         made = decoder.features[len(decoder.features) // 2 :]
         decoder.gain_db = self.makeup_db + carried_gain_db(material.level_db, made)
 
 
-def _pieces(decoder: Decoder, last: bool, cancelled: Callable[[], bool]) -> Iterator[Audio]:
-    """Speak what is ready in pieces of about a second."""
-    while (count := min(PIECE_FRAMES, decoder.ready(last))) > 0:
+def piece_sizes(first: int) -> Iterator[int]:
+    """Frames of the pieces that are spoken: a small first one, then larger ones up to PIECE_FRAMES."""
+    yield first
+    size = FIRST_FRAMES
+    while True:
+        size = min(2 * size, PIECE_FRAMES)
+        yield size
+
+
+def _pieces(decoder: Decoder, sizes: Iterator[int], last: bool, cancelled: Callable[[], bool]) -> Iterator[Audio]:
+    """Speak what is ready, piece by piece."""
+    while (ready := decoder.ready(last)) > 0:
         if cancelled():
             raise Cancelled("cancelled while it was decoded")
-        yield decoder.speak(count)
+        yield decoder.speak(min(next(sizes), ready))
 
 
 def prompt_parts(request: Request) -> list[PromptPart]:

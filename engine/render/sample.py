@@ -16,7 +16,8 @@ from engine.diffusion import consistency, jumps
 from engine.errors import Cancelled
 from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions, Denoiser
-from engine.render.condition import CONTEXT, UNSURE, Material
+from engine.render.condition import CONTEXT, Material
+from engine.render.past import UNSURE
 
 WINDOW = 144
 
