@@ -1,6 +1,6 @@
 """A picture of Ardour's window with a session in it, made on a virtual X server.
 
-`picture(folder, session, out)` needs: xvfb, xdotool, imagemagick; `folder` is the one that tests.hosts.ardour_host used.
+Needs xvfb, xdotool and imagemagick; `folder` is the one that tests.hosts.ardour_host used.
 """
 
 from __future__ import annotations
