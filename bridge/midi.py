@@ -130,10 +130,13 @@ def input_names() -> list[str]:
 
 
 def _backend() -> Any:
-    """mido itself; on a Linux without ALSA's sequencer mido's JACK backend, unless MIDO_BACKEND says otherwise."""
+    """What MIDO_BACKEND says; else mido itself, or its JACK backend on a Linux without ALSA's sequencer."""
     import mido
 
-    if sys.platform == "linux" and not os.path.exists("/dev/snd/seq") and "MIDO_BACKEND" not in os.environ:
+    wanted = os.environ.get("MIDO_BACKEND")
+    if wanted:
+        return mido.Backend(wanted)
+    if sys.platform == "linux" and not os.path.exists("/dev/snd/seq"):
         return mido.Backend("mido.backends.rtmidi/UNIX_JACK")
     return mido
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import mido
 import mido.sockets
@@ -13,13 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bridge.midi
 from bridge.client import connect
 from bridge.clock import OfflineClock
 from bridge.midi import MAX_NOTES, Normaliser, NoteCollector, match, open_input
-from engine.errors import BadRequest, Unavailable
+from engine.errors import BadMidi, BadRequest, Unavailable
 from engine.timing import Meter, TempoMap
 from engine.types import Note
 from tests.bridge_helpers import fake_server
+from tests.jack_server import JackServer
 
 AT_120 = TempoMap.constant(120, Meter(4, 4))
 ON, OFF = 0x90, 0x80
@@ -152,7 +158,7 @@ def test_without_a_midi_system_it_says_what_to_install(monkeypatch: pytest.Monke
     def nothing() -> list[str]:
         raise ModuleNotFoundError("No module named 'rtmidi'")
 
-    monkeypatch.setattr(mido, "get_input_names", nothing)
+    monkeypatch.setattr(bridge.midi, "_backend", lambda: SimpleNamespace(get_input_names=nothing))
     with pytest.raises(Unavailable, match="install python-rtmidi"):
         open_input("any", NoteCollector())
 
@@ -164,7 +170,7 @@ def test_what_a_midi_library_prints_is_not_shown(
         os.write(2, b"ALSA lib seq_hw.c: open /dev/snd/seq failed")
         raise OSError("no MIDI")
 
-    monkeypatch.setattr(mido, "get_input_names", noisy)
+    monkeypatch.setattr(bridge.midi, "_backend", lambda: SimpleNamespace(get_input_names=noisy))
     with pytest.raises(Unavailable):
         open_input("any", NoteCollector())
     assert capfd.readouterr().err == ""
@@ -195,3 +201,185 @@ def test_live_notes_are_the_melody_of_the_next_request(tmp_path: Path) -> None:
         assert (first.pitch, first.beat, first.velocity, second.pitch) == (60, 0, 77, 64)
         assert float(second.beat) == pytest.approx(0.2, abs=0.08)
         assert Fraction(first.length) > 0
+
+
+def test_notes_are_looked_at_without_being_taken() -> None:
+    clock = OfflineClock(10.0)
+    collector = NoteCollector(clock)
+    s = 10**9
+    collector.feed(bytes((ON, 60, 90)))
+    clock.advance(1.0)
+    collector.feed(bytes((OFF, 60, 0)))
+    collector.feed(bytes((ON, 64, 80)))
+    assert collector.since(0) == ((60, 90, 10 * s, 11 * s), (64, 80, 11 * s, None))
+    assert collector.since(11 * s) == ((64, 80, 11 * s, None),)
+    assert collector.changes == 3
+    assert [n.pitch for n in collector.take(AT_120)] == [60, 64]
+    assert [n.pitch for n in collector.since(0)] == [60, 64], "they stay"
+    clock.advance(1.0)
+    assert collector.since(12 * s) == ()
+    for k in range(MAX_NOTES + 10):
+        collector.feed(bytes((ON, k % 128, 9)))
+    assert len(collector.since(0)) == MAX_NOTES
+
+
+@pytest.mark.parametrize("message", [b"\xfc", b"\xf2\x10\x00", b"\xff", b"\xb0\x78\x00", b"\xb3\x7b\x00", None])
+def test_stuck_notes_end_on_stop_seek_reset_and_panic(message: bytes | None) -> None:
+    collector = NoteCollector(OfflineClock(1.0))
+    collector.feed(bytes((ON, 60, 90)))
+    collector.feed(bytes((ON + 5, 64, 90)))
+    collector.feed(b"\xf8")
+    collector.feed(b"\xfa")
+    assert [n.end_ns for n in collector.since(0)] == [None, None]
+    collector.release() if message is None else collector.feed(message)
+    assert [n.end_ns for n in collector.since(0)] == [10**9, 10**9]
+
+
+@given(
+    st.lists(MESSAGES, max_size=20),
+    st.lists(st.sampled_from([0xF8, 0xFA, 0xFB, 0xFC, 0xFF]), max_size=20),
+    st.randoms(),
+)
+def test_realtime_comes_through_even_inside_other_messages(messages: list[bytes], realtime: list[int], random) -> None:  # type: ignore[no-untyped-def]
+    stream = list(b"".join(messages))
+    for byte in realtime:
+        stream.insert(random.randint(0, len(stream)), byte)
+    found = Normaliser(system=True).feed(bytes(stream))
+    assert [m for m in found if m[0] < 0xF0] == messages
+    assert sorted(m[0] for m in found if m[0] >= 0xF0) == sorted(realtime)
+    assert Normaliser().feed(bytes(stream)) == messages
+
+
+def test_song_position_comes_through_to_who_asks_and_has_no_running_status() -> None:
+    stream = b"\x90\x3c\x40\xf2\x10\x01\x05\xf3\x07\xf1\x08\xf6\x90\x3e\x40"
+    assert Normaliser(system=True).feed(stream) == [b"\x90\x3c\x40", b"\xf2\x10\x01", b"\x90\x3e\x40"]
+    assert Normaliser().feed(stream) == [b"\x90\x3c\x40", b"\x90\x3e\x40"]
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def sounding(collector: NoteCollector) -> list[int]:
+    return [note.pitch for note in collector.since(0) if note.end_ns is None]
+
+
+def test_a_sender_that_goes_leaves_no_note_and_a_clock_hears_what_it_said() -> None:
+    collector, heard = NoteCollector(), list[bytes]()
+    with open_input("socket:127.0.0.1:0", collector) as source:
+        end = source.listen(lambda data, at_ns: heard.append(data))
+        with socket.create_connection(("127.0.0.1", int(source.name.rpartition(":")[2]))) as sender:
+            sender.sendall(b"\xfa\x90\x3c\x40\xf8\x40\x40\xf2\x01\x00\x90\x43\x40")
+            assert within(5, lambda: sounding(collector) == [0x43])
+        assert within(5, lambda: sounding(collector) == [])
+        assert heard == [b"\xfa", b"\x90\x3c\x40", b"\xf8", b"\x90\x40\x40", b"\xf2\x01\x00", b"\x90\x43\x40"]
+        end()
+        with socket.create_connection(("127.0.0.1", int(source.name.rpartition(":")[2]))) as sender:
+            sender.sendall(b"\x90\x48\x40")
+            assert within(5, lambda: sounding(collector) == [0x48])
+    assert sounding(collector) == [] and len(heard) == 6, "closing releases, too"
+
+
+def midi_file(path: Path, tempo: int = 240) -> Path:
+    file = mido.MidiFile(ticks_per_beat=96)
+    track = mido.MidiTrack()
+    track.append(mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo)))
+    for pitch in (60, 64, 67):
+        track.append(mido.Message("note_on", note=pitch, velocity=70, time=0))
+        track.append(mido.Message("note_off", note=pitch, time=96))
+    track.append(mido.Message("note_on", note=72, velocity=70, time=0))
+    file.tracks.append(track)
+    file.save(str(path))
+    return path
+
+
+def test_a_file_is_played_in_its_own_time(tmp_path: Path) -> None:
+    collector = NoteCollector()
+    with open_input(f"file:{midi_file(tmp_path / 'a.mid')}", collector) as source:
+        assert source.name.endswith("a.mid")
+        assert within(5, lambda: len(collector.since(0)) == 4 and not sounding(collector))
+    notes = collector.since(0)
+    assert [n.pitch for n in notes] == [60, 64, 67, 72]
+    begins = [(n.begin_ns - notes[0].begin_ns) / 1e9 for n in notes]
+    assert begins == pytest.approx([0, 0.25, 0.5, 0.75], abs=0.2)
+
+
+def test_a_file_that_is_closed_stops_and_one_that_is_none_says_so(tmp_path: Path) -> None:
+    collector = NoteCollector()
+    source = open_input(f"file:{midi_file(tmp_path / 'slow.mid', tempo=20)}", collector)
+    assert within(5, lambda: sounding(collector) == [60])
+    began_s = time.monotonic()
+    source.close()
+    assert time.monotonic() - began_s < 1 and sounding(collector) == []
+    (tmp_path / "bad.mid").write_bytes(b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x00\x60MTrk")
+    for name in ("bad.mid", "none.mid"):
+        with pytest.raises(BadMidi):
+            open_input(f"file:{tmp_path / name}", collector)
+
+
+@pytest.fixture
+def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    pytest.importorskip("jack", reason="the extra 'jack' is not installed", exc_type=ImportError)
+    with JackServer.or_skip(f"attacca-midi-{os.getpid()}") as server:
+        for key, value in server.variables.items():
+            monkeypatch.setenv(key, value)
+        monkeypatch.setenv("MIDO_BACKEND", "mido.backends.rtmidi/UNIX_JACK")
+        yield server
+
+
+class Keyboard:
+    """A JACK client with a MIDI output."""
+
+    def __init__(self, server: JackServer) -> None:
+        import jack
+
+        self.client = jack.Client("keys", no_start_server=True, servername=server.name)
+        self.port = self.client.midi_outports.register("out")
+        self.queue: deque[bytes] = deque()
+        self.client.set_process_callback(self.process)
+        self.client.activate()
+
+    def process(self, frames: int) -> None:
+        self.port.clear_buffer()
+        while self.queue:
+            self.port.write_midi_event(0, self.queue.popleft())
+
+    def close(self) -> None:
+        self.client.close(ignore_errors=True)
+
+
+def test_a_port_that_vanishes_is_opened_again_when_it_is_back(jack_server: JackServer) -> None:
+    collector, heard = NoteCollector(), list[bytes]()
+    keyboard = Keyboard(jack_server)
+    try:
+        with open_input("*keys*", collector) as source:
+            source.listen(lambda data, at_ns: heard.append(data))
+            assert source.name == "keys:out"
+            keyboard.queue += [b"\x90\x3c\x40", b"\xf8", b"\xf2\x02\x00", b"\x90\x40\x40"]
+            assert within(5, lambda: sounding(collector) == [0x40]), (heard, collector.since(0))
+            assert {b"\xf8", b"\xf2\x02\x00"} <= set(heard)
+            keyboard.close()
+            assert within(10, lambda: sounding(collector) == []), "a vanished port releases its notes"
+            keyboard = Keyboard(jack_server)
+            assert within(10, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
+    finally:
+        keyboard.close()
+    assert sounding(collector) == []
+
+
+def test_a_virtual_port_of_our_own_on_jack(jack_server: JackServer) -> None:
+    collector = NoteCollector()
+    keyboard = Keyboard(jack_server)
+    try:
+        with open_input("virtual:Attacca Test", collector):
+            ours = [p for p in keyboard.client.get_ports(is_midi=True, is_input=True) if "Attacca Test" in p.name]
+            assert ours
+            keyboard.client.connect(keyboard.port, ours[0])
+            assert within(5, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
+    finally:
+        keyboard.close()

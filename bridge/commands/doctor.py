@@ -17,7 +17,7 @@ import click
 from bridge.commands import common
 from bridge.commands.bundles import bundle_path
 from bridge.quiet import quiet_libraries
-from engine.errors import AttaccaError
+from engine.errors import AttaccaError, Unavailable
 
 SLOWEST_TIMES_REAL_TIME = 2.0
 SOUNDFONTS = ("/usr/share/sounds/sf3", "/usr/share/sounds/sf2", "/usr/share/soundfonts")
@@ -85,15 +85,33 @@ def check_audio() -> Line:
 
 
 def check_midi() -> Line:
-    import mido
+    from bridge.midi import input_names
 
     try:
-        with quiet_libraries():
-            names = list(mido.get_input_names())
+        names = input_names()
     except Exception as error:
         way_out = "Load the kernel module snd-seq or start JACK; --midi-in socket:127.0.0.1:PORT works without."
-        return Line("midi", "missing", f"no MIDI system ({common.one_sentence(str(error))[:60]})", way_out)
+        return Line(
+            "midi", "missing", f"no MIDI system ({common.one_sentence(str(error.__cause__ or error))[:60]})", way_out
+        )
     return Line("midi", "ok", f"{len(names)} inputs" + (f", first: {names[0]}" if names else ""))
+
+
+def check_sync() -> Line:
+    """Which sources of `--sync` work here. The plugin, Ardour and MIDI clock need nothing of their own."""
+    from bridge.sync.open import open_source
+
+    there, ways_out = ["plugin", "ardour", "midi"], []
+    try:
+        open_source("jack").close()
+        there.append("jack")
+    except Unavailable as error:
+        ways_out.append(str(error))
+    if installed("aalink"):
+        there.append("link")
+    else:
+        ways_out.append("Ableton Link (GPL-2+): pip install 'attacca-engine[link]'")
+    return Line("sync", "ok", ", ".join(there), "; ".join(ways_out))
 
 
 def check_training() -> Line:
@@ -164,6 +182,7 @@ CHECKS: tuple[tuple[str, Callable[[], Line]], ...] = (
     ("onnxruntime", check_onnxruntime),
     ("audio", check_audio),
     ("midi", check_midi),
+    ("sync", check_sync),
     ("training", check_training),
     ("ports", check_ports),
     ("speed", check_speed),
