@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from bridge.sync.open import open_source
 from bridge.sync.plugin import PluginSource, from_transport
 from bridge.sync.position import FOLLOW_NS, HostPosition, Jumps, exact_tempo, follow, host_position
 from bridge.sync.regress import QuarterAxis, SteadyTempo, simplest
+from bridge.timeline_cache import EngineSide, PluginSide, Transport, discover
 from engine.errors import BadRequest, Unavailable
 from engine.timing import Meter
 
@@ -143,6 +145,37 @@ def test_the_plugins_report_counts_as_it_is() -> None:
     assert bare is not None and (bare.bar, bare.tempo, bare.meter, bare.loop) == (None, None, None, None)
     source.close()
     assert source.position() is None
+
+
+def test_a_real_cache_is_followed_until_its_source_is_closed(tmp_path: Path) -> None:
+    plugin = PluginSide.create("sync-test", 44_100, 0.5, tmp_path)
+    try:
+        engine = EngineSide.attach(next(info.path for info in discover(tmp_path)))
+        try:
+            source = PluginSource(engine)
+            assert source.position() is None, "nothing was reported"
+            plugin.report(
+                Transport(
+                    frame=44_100, monotonic_ns=5, playing=True, looping=True, musical=True, block_frames=128, bar=0,
+                    quarter=2.0, tempo=120.0, numerator=7, denominator=8, loop_first=0, loop_last=77_175, jumps=1,
+                    blocks=9,
+                )
+            )  # fmt: skip
+            found = source.position()
+            assert found is not None and (found.frame, found.rate, found.tempo, found.jumps) == (44_100, 44_100, 120, 1)
+            assert (found.bar, found.quarter, found.meter, found.loop) == (0, 2, Meter(7, 8), (0, 77_175))
+            plugin.report(
+                Transport(
+                    frame=-5, monotonic_ns=6, playing=True, looping=True, musical=True, block_frames=128, bar=2**40,
+                    quarter=math.nan, tempo=math.inf, numerator=0, denominator=3, loop_first=9, loop_last=1, jumps=2,
+                    blocks=10,
+                )
+            )  # fmt: skip
+            assert source.position() == HostPosition("plugin", 6, -5, 44_100, True, jumps=2)
+        finally:
+            engine.close()
+    finally:
+        plugin.close()
 
 
 def test_a_measured_tempo_is_told_as_the_roundest_and_stays() -> None:
