@@ -36,6 +36,7 @@ class CHostTime(ctypes.Structure):
         ("quarters", ctypes.c_double), ("line", ctypes.c_double), ("bar", ctypes.c_double), ("tempo", ctypes.c_double),
         ("numerator", ctypes.c_uint32), ("denominator", ctypes.c_uint32), ("loop_first", ctypes.c_double),
         ("loop_last", ctypes.c_double), ("coarse", ctypes.c_double), ("jitter", ctypes.c_int64),
+        ("offset", ctypes.c_int64),
     )  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def load_core(path: Path) -> ctypes.CDLL:
         "pl_set_instance": (n, p, text), "pl_instance": (None, p, text, u),
         "pl_set_prompts": (None, p, text, text, i), "pl_set": (None, p, u, f), "pl_get": (f, p, u),
         "pl_parameter": (u, text), "pl_host_time_bytes": (ctypes.c_uint64,),
-        "pl_process": (None, p, p, p, p, u, i), "pl_note": (None, p, p, u, text, u, i),
+        "pl_process": (None, p, p, p, p, u, i), "pl_note": (None, p, u, text, u, i),
         "pl_roll": (None, p, i, p, p, p, u, u, d), "pl_position": (n, p, p, p),
         "tm_new": (p,), "tm_delete": (None, p), "tm_load": (None, p, d, p, u), "tm_next_line": (i, p, i),
         "tm_place": (n, p, i, p), "tm_agrees": (n, p, i, u, p), "tm_frame_of": (n, p, i, d, p),

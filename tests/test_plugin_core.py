@@ -307,8 +307,8 @@ def test_the_transport_and_the_knobs_are_reported(pair: tuple[Core, EngineSide])
 
 def test_notes_carry_the_project_frame(library: ctypes.CDLL, pair: tuple[Core, EngineSide]) -> None:
     core, engine = pair
-    told = FOUR.told(BAR)
-    library.pl_note(core.core, ctypes.byref(told), 17, b"\x90\x40\x7f", 3, 5)
+    core.process(FOUR.told(BAR), 64)
+    library.pl_note(core.core, 17, b"\x90\x40\x7f", 3, 5)
     note = engine.notes()[0]
     assert (note.frame, note.monotonic_ns, note.data[:3]) == (BAR + 17, 5, b"\x90\x40\x7f")
 
@@ -503,7 +503,7 @@ def test_any_garbage_of_a_host_leaves_numbers(library: ctypes.CDLL) -> None:
                 int(rng.choice(places)), bool(rng.integers(2)), bool(rng.integers(2)),
                 *(float(rng.choice(odd)) for _ in range(4)), int(rng.choice([0, 1, 4, 7, 2**32 - 1])),
                 int(rng.choice([0, 1, 4, 8, 3, 2**32 - 1])), *(float(rng.choice(odd)) for _ in range(3)),
-                int(rng.choice([0, 2, 2**62])),
+                int(rng.choice([0, 2, 2**62])), int(rng.choice([0, 7, -1, 2**62])),
             )  # fmt: skip
             out = core.process(told, int(rng.integers(1, 300)))
             assert np.isfinite(out).all() and np.abs(out).max() <= 2

@@ -29,14 +29,51 @@ struct HostTime {
     double loop_first = 0, loop_last = 0;  // quarters; equal: none
     double coarse = 0;                     // quarters that `quarters` may be behind
     int64_t jitter = 0;                    // frames that `frame` may be off
+    int64_t offset = 0;                    // frames into the block where the place, tempo and meter hold
 };
 
 class BarClock {
   public:
     explicit BarClock(double rate = 48000) : rate_(rate) {}
 
-    // The position of a block of `frames`, which begins at `told`.
-    Position at(const HostTime& told, uint32_t frames, const TempoMap& map) {
+    // The position of a block of `frames`, which begins at `told`. What holds from within the block on (a tempo that
+    // changes there) is counted from at the next block.
+    Position at(HostTime told, uint32_t frames, const TempoMap& map) {
+        const HostTime later = told;
+        const bool within = told.offset > 0 && told.offset < static_cast<int64_t>(frames) && told_number(told.bar);
+        if (within) take_back(told);
+        const Position now = begin(told, frames, map);
+        if (within && now.musical) place_ = later_place(later).after(static_cast<double>(frames - later.offset), rate_);
+        return now;
+    }
+
+  private:
+    static Musical later_place(const HostTime& told) {
+        Musical place;
+        place.bar = static_cast<int64_t>(told.bar);
+        place.quarter = told_number(told.line) ? told.quarters - told.line : told.quarters;
+        place.tempo = told.tempo;
+        place.numerator = told.numerator;
+        place.denominator = told.denominator;
+        return place.sane() ? place : Musical();
+    }
+
+    // Counts on from the last block where it can, else back from the place within this one.
+    void take_back(HostTime& told) const {
+        if (known_ && place_known_ && told.frame == next_) {
+            told.quarters = told.line = told.bar = UNTOLD;
+            told.tempo = place_.tempo;
+            told.numerator = place_.numerator;
+            told.denominator = place_.denominator;
+            return;
+        }
+        const Musical place = later_place(told).after(-static_cast<double>(told.offset), rate_);
+        told.bar = static_cast<double>(place.bar);
+        told.quarters = place.quarter;
+        told.line = UNTOLD;
+    }
+
+    Position begin(const HostTime& told, uint32_t frames, const TempoMap& map) {
         Position now;
         now.playing = told.playing;
         now.musical = told.musical;
@@ -54,7 +91,6 @@ class BarClock {
         return now;
     }
 
-  private:
     static bool told_number(double value) { return finite(value) && value > UNTOLD; }
 
     // Whether the quarters are where the last block ended (hosts that do not tell quarters always are).

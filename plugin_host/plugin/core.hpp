@@ -1,6 +1,6 @@
 // All of the plugin but its format: cache, player, parameters, words and the reports of one instance.
 //
-// Threading: three kinds of callers. The *audio* thread calls `process` (and `note` within the block): it allocates,
+// Threading: three kinds of callers. The *audio* thread calls `process` (and `note` after it): it allocates,
 // locks and waits for nothing and makes no system call; the one loop over a word that another thread writes ends after
 // one try. *Any* thread calls `set` and `get`: atomics. *Main* threads call `open`, `close` and `set_words`: they take
 // a mutex that the audio thread never looks at, and they may allocate. A cache that has to change while the audio
@@ -129,10 +129,9 @@ class Core {
         if (cache.is_open()) tell(cache, counts);
     }
 
-    // A MIDI message `offset` frames into the block that comes next (call it before `process`).
-    void note(const HostTime& told, uint32_t offset, const uint8_t* data, uint32_t size, int64_t monotonic_ns) {
-        const int64_t frame = told.frame == UNTOLD_FRAME ? position_.frame : told.frame;
-        if (current_) current_->push_note(frame + offset, data, size, monotonic_ns);
+    // A MIDI message `offset` frames into the block that was processed last.
+    void note(uint32_t offset, const uint8_t* data, uint32_t size, int64_t monotonic_ns) {
+        if (current_) current_->push_note(position_.frame + offset, data, size, monotonic_ns);
     }
 
     const Position& position() const { return position_; }

@@ -106,7 +106,7 @@ class Player {
             const uint32_t count = std::min(frames - done, CHUNK_FRAMES);
             take_input(inputs, done, count, counts);
             const int64_t first = at.frame + done;
-            if (at.playing && cache.is_open()) cache.capture(first, count, input_[0].data(), input_[1].data());
+            if (at.playing && inputs && cache.is_open()) cache.capture(first, count, input_[0].data(), input_[1].data());
             look(cache, at, first, count, counts);
             for (uint32_t i = 0; i < count; ++i) {
                 if (at.playing) decide(first + i, i);

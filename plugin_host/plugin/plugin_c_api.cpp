@@ -42,8 +42,8 @@ void pl_process(void* core, const HostTime* told, const float* inputs, float* ou
     float* out[2] = {outputs, outputs + frames};
     of(core).process(*told, inputs ? in : nullptr, out, frames, ns);
 }
-void pl_note(void* core, const HostTime* told, uint32_t offset, const uint8_t* data, uint32_t size, int64_t ns) {
-    of(core).note(*told, offset, data, size, ns);
+void pl_note(void* core, uint32_t offset, const uint8_t* data, uint32_t size, int64_t ns) {
+    of(core).note(offset, data, size, ns);
 }
 
 // A whole timeline in blocks of `block` frames under one tempo and meter, from `first` on; outputs [2][frames].
