@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from bridge.live_messages import MAX_HOLD_BARS
 from engine.errors import BadRequest
 from engine.types import MAX_BARS
 
@@ -114,6 +115,35 @@ ADDRESSES: tuple[Address, ...] = (
         "Sends a copy of every reply to this port. The sender itself then gets its replies there only.",
     ),
     Address("/attacca/panic", "to engine", (), "Takes every request back."),
+    Address(
+        "/attacca/live/hold",
+        "to engine",
+        (Arg("i", "bars", 0, MAX_HOLD_BARS, "bars; 0 releases them"),),
+        "All live sessions repeat the last bars.",
+    ),
+    Address(
+        "/attacca/live/recall",
+        "to engine",
+        (
+            Arg("i", "bar", -100_000, 100_000, "counted from 0"),
+            Arg("i", "take", -1, 1_000_000, "-1: the newest"),
+        ),
+        "Brings back a bar heard before.",
+    ),
+    Address(
+        "/attacca/live/policy",
+        "to engine",
+        (Arg("s", "policy", 1, 8, "characters: echo, now or off"),),
+        "What live notes do: guide the next bar, go on from now, nothing.",
+    ),
+    Address(
+        "/attacca/live/quantise",
+        "to engine",
+        (Arg("s", "grid", 1, 8, "characters: bar, beat or now"),),
+        "Where changes take hold.",
+    ),
+    Address("/attacca/live/continue", "to engine", (), "The next bar continues what the track carries."),
+    Address("/attacca/live/panic", "to engine", (), "Live sessions drop what is planned and plan nothing."),
     Address(
         "/attacca/done",
         "from engine",

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from bridge.commands import common, doctor, listen, render, study
+from bridge.commands import common, doctor, listen, live, render, study
 
 
 def version() -> str:
@@ -28,6 +28,7 @@ def cli() -> None:
 COMMANDS: tuple[click.Command, ...] = (
     doctor.doctor,
     listen.serve,
+    live.live,
     render.generate,
     render.continue_,
     listen.play,

@@ -30,6 +30,7 @@ import numpy as np
 from bridge import protocol
 from bridge.clock import Deadline
 from bridge.curve import is_local
+from bridge.live_messages import Action, AskLive, LiveAudio, LiveCommand, LiveStatus
 from bridge.protocol import (
     AskHealth,
     AskInfo,
@@ -206,6 +207,46 @@ class Engine:
 
     def metrics(self, timeout_s: float = 5.0) -> Metrics:
         return self._ask(AskMetrics(), Metrics, timeout_s)
+
+    def live_status(self, traces: int = 0, timeout_s: float = 5.0) -> LiveStatus:
+        """What the live sessions do, with the newest `traces` of each."""
+        return self._ask(AskLive(traces=traces), LiveStatus, timeout_s)
+
+    def live(self, action: Action, *, timeout_s: float = 5.0, **fields: Any) -> None:
+        """Ask something of a live session, or of all: any field of `bridge.live_messages.LiveCommand`.
+
+        Raises BadRequest, or Refused with what the engine says.
+        """
+        key = uuid.uuid4().hex
+        try:
+            command = msgspec.convert({"action": action, "id": key, **fields}, LiveCommand)
+        except msgspec.ValidationError as error:
+            raise errors.BadRequest(protocol.explain(error, LiveCommand)) from error
+        replies = self._wire.expect(key)
+        try:
+            self._wire.send(command)
+            body, _ = next_reply(replies, Deadline(timeout_s), None)
+        finally:
+            self._wire.forget(key)
+        if isinstance(body, Failed):
+            raise errors.Refused(body.text)
+
+    def watch_live(self, timeout_s: float | None = None) -> Iterator[tuple[LiveAudio, Audio]]:
+        """What live sessions write to their caches, as it comes, until `timeout_s` have passed."""
+        deadline, key = Deadline(timeout_s), protocol.TAG_OF[LiveAudio].decode()
+        replies = self._wire.expect(key)
+        try:
+            self._wire.send(Subscribe(live=True))
+            while not deadline.past():
+                with contextlib.suppress(queue.Empty):
+                    body, audio = replies.get(timeout=deadline.left_s(0.2))
+                    if isinstance(body, Exception):
+                        raise body
+                    if isinstance(body, LiveAudio) and audio is not None:
+                        yield body, audio
+        finally:
+            self._wire.forget(key)
+            self._wire.send(Subscribe(on=False))
 
     def _ask(self, question: msgspec.Struct, kind: type[_T], timeout_s: float) -> _T:
         key = protocol.TAG_OF[kind].decode()

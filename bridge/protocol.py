@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
+from bridge.live_messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
 from engine.events import Accepted, Ended, Health, Metrics, Progress
 from engine.types import MAX_SECONDS, Audio, Channels, Id, Rate, Report, Request, Struct
 
@@ -69,9 +70,13 @@ class AskMetrics(Struct, frozen=True):
 
 
 class Subscribe(Struct, frozen=True):
-    """From now on (or no longer) this client hears accepted, progress and ends of all requests."""
+    """From now on (or no longer) this client hears accepted, progress and ends of all requests.
+
+    live: also the audio that live sessions write to their caches.
+    """
 
     on: bool = True
+    live: bool = False
 
 
 class AudioHeader(Struct, frozen=True):
@@ -118,6 +123,10 @@ MESSAGES: tuple[Message, ...] = (
     Message(b"info?", AskInfo, "to engine", "Asks what the engine is."),
     Message(b"metrics?", AskMetrics, "to engine", "Asks for counts and times."),
     Message(b"subscribe", Subscribe, "to engine", "Progress of all requests, also those of others and of OSC."),
+    Message(
+        b"live", LiveCommand, "to engine", "Asks something of a live session; answered by `live-done` or `failed`."
+    ),
+    Message(b"live?", AskLive, "to engine", "Asks what the live sessions do."),
     Message(b"accepted", Accepted, "from engine", "The request stands in the queue."),
     Message(b"progress", Progress, "from engine", "How far a render is."),
     Message(b"audio", AudioHeader, "from engine", "One bar (with `piece_ms`, a piece of it) once decoded.", "yes"),
@@ -127,6 +136,9 @@ MESSAGES: tuple[Message, ...] = (
     Message(b"health", Health, "from engine", "Answers `health?`."),
     Message(b"info", Info, "from engine", "Answers `info?`."),
     Message(b"metrics", Metrics, "from engine", "Answers `metrics?`."),
+    Message(b"live-done", LiveDone, "from engine", "The `live` command was obeyed."),
+    Message(b"live-status", LiveStatus, "from engine", "Answers `live?`."),
+    Message(b"live-audio", LiveAudio, "from engine", "What was written to a timeline cache, to who subscribed.", "yes"),
 )
 
 BY_TAG = {message.tag: message for message in MESSAGES}
@@ -167,7 +179,7 @@ def decode(frames: list[bytes | memoryview], direction: Direction) -> tuple[Any,
 
 
 def _audio(message: Message, body: Any, frames: list[bytes | memoryview]) -> Audio | None:
-    shape = body.inline if isinstance(body, Request) else body if isinstance(body, AudioHeader) else None
+    shape = body.inline if isinstance(body, Request) else body if isinstance(body, AudioHeader | LiveAudio) else None
     if shape is None:
         if len(frames) == 3:
             raise Malformed("audio beside a message that states none")

@@ -9,6 +9,7 @@ import msgspec
 
 from bridge import addresses, protocol
 from bridge.addresses import Address, Arg
+from bridge.live_messages import LiveCommand, LiveSessionStatus, LiveTrace
 from engine.types import Report, Request
 
 PREAMBLE = """# The protocol
@@ -66,6 +67,9 @@ def render() -> str:
         *_messages("from engine"),
         *_fields(Request),
         *_fields(Report),
+        *_fields(LiveCommand),
+        *_fields(LiveSessionStatus),
+        *_fields(LiveTrace),
         OSC.format(osc=protocol.DEFAULT_OSC),
         *_addresses("to engine"),
         *_addresses("from engine"),
@@ -81,7 +85,11 @@ def _messages(direction: protocol.Direction) -> Iterator[str]:
     for message in protocol.MESSAGES:
         if message.direction == direction:
             names = ", ".join(f"`{name}`" for name in message.struct.__struct_fields__)
-            long = f"see {message.struct.__name__}" if message.struct in (Request, Report) else names or "none"
+            long = (
+                f"see {message.struct.__name__}"
+                if message.struct in (Request, Report, LiveCommand)
+                else names or "none"
+            )
             yield f"| `{message.tag.decode()}` | {long} | {message.audio} | {message.doc} |"
     yield ""
 

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from bridge import protocol
+from bridge.live import Live
 from bridge.loop import Loop
 from bridge.midi import MidiInput, NoteCollector, open_input
 from bridge.osc import OscServer
@@ -48,6 +49,8 @@ class Options:
     curve_keys: Path | None = None
     midi_in: str | None = None
     fake_seconds_per_bar: float = 0.0
+    live: bool = True
+    cache_dir: Path | None = None
 
 
 class Server:
@@ -60,6 +63,7 @@ class Server:
         self.zeromq: ZeroMQServer | None = None
         self.osc: OscServer | None = None
         self.resident: Resident | None = None
+        self.live: Live | None = None
         self._midi: MidiInput | None = None
         self._notes = NoteCollector()
         try:
@@ -85,9 +89,15 @@ class Server:
         self.resident.start()
         session = Session(self.resident, self._notes)
         session.count(lambda: {"bugs": self.loop.callback_errors})
+        if self.options.live:
+            heard = self.zeromq.hear_live if self.zeromq is not None else None
+            self.live = session.live = Live(self.resident, self.options.cache_dir, heard)
+            session.count(lambda: {"live bugs": self.live.bugs if self.live else 0})
         for socket in (self.zeromq, self.osc):
             if socket is not None:
                 socket.open(session)
+        if self.live is not None:
+            self.live.start()
 
     def ready(self) -> dict[str, Any]:
         """What the ready line and the ready file say."""
@@ -117,6 +127,8 @@ class Server:
         """End all requests, tell their senders, close the sockets."""
         if self._midi is not None:
             self._midi.close()
+        if self.live is not None:
+            self.live.close()
         if self.resident is not None:
             self.resident.close()
         self.loop.drain()

@@ -11,15 +11,18 @@ source locks itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from engine.errors import BadRequest
+from engine.errors import BadRequest, Refused
 from engine.events import Event, Listener, Metrics
 from engine.resident import Resident
 from engine.timing import Meter, TempoMap, parse_meters
 from engine.types import Audio, CurvePoint, Note, PromptPart, Request
+
+if TYPE_CHECKING:
+    from bridge.live import Live
 
 Watcher = Callable[[object, Event], None]
 
@@ -39,6 +42,7 @@ class Session:
         self.styles: tuple[PromptPart, ...] = ()
         self.intensity: tuple[CurvePoint, ...] | None = None
         self.melody: tuple[Note, ...] | None = None
+        self.live: Live | None = None
         self._notes = notes
         self._watchers: list[Watcher] = []
         self._counters: list[Callable[[], dict[str, int]]] = []
@@ -98,3 +102,10 @@ def tempo_map_of(request: Request) -> TempoMap:
         return TempoMap.parse(request.tempo or "120", parse_meters(request.meter))
     except BadRequest:
         return TempoMap.constant(120, Meter(4, 4))
+
+
+def live_of(session: Session) -> Live:
+    """The live sessions of an engine; Refused where it was started without."""
+    if session.live is None:
+        raise Refused("this engine serves no live sessions: start it without --no-live")
+    return session.live

@@ -21,6 +21,7 @@ import zmq
 
 from bridge import protocol
 from bridge.curve import guard_server
+from bridge.live_messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
 from bridge.loop import Loop
 from bridge.protocol import (
     AskHealth,
@@ -36,7 +37,7 @@ from bridge.protocol import (
     Pong,
     Subscribe,
 )
-from bridge.session import Session
+from bridge.session import Session, live_of
 from bridge.sockets import bind, check_endpoint, router
 from engine.errors import AttaccaError, BadRequest, Refused
 from engine.events import BarReady, Ended, Event
@@ -59,6 +60,7 @@ class Client:
     moved_s: float = 0.0
     requests: set[str] = field(default_factory=set)
     subscribed: bool = False
+    hears_live: bool = False
 
 
 class ZeroMQServer:
@@ -159,7 +161,11 @@ class ZeroMQServer:
             case AskInfo():
                 self._send(client, _info(session))
             case Subscribe():
-                client.subscribed = body.on
+                client.subscribed, client.hears_live = body.on, body.on and body.live
+            case LiveCommand():
+                self._live(client, body)
+            case AskLive():
+                self._live_status(client, body)
             case _:
                 raise AssertionError(f"a tag without an answer: {type(body).__name__}")
 
@@ -174,6 +180,28 @@ class ZeroMQServer:
         )
         if not accepted:
             client.requests.discard(request.id)
+
+    def _live(self, client: Client, command: LiveCommand) -> None:
+        """Hand a command to the live thread; its answer comes back to this loop."""
+        assert self._session is not None
+
+        def answer(error: AttaccaError | None) -> None:
+            if error is None:
+                self._send(client, LiveDone(id=command.id))
+            else:
+                self._fail(client, command.id, error)
+
+        try:
+            live_of(self._session).command(command, lambda error: self._loop.call(lambda: answer(error)))
+        except AttaccaError as error:
+            answer(error)
+
+    def _live_status(self, client: Client, question: AskLive) -> None:
+        assert self._session is not None
+        if self._session.live is None:
+            self._send(client, LiveStatus(sessions=()))
+            return
+        self._session.live.ask(question.traces, lambda status: self._loop.call(lambda: self._send(client, status)))
 
     # ---- out ---------------------------------------------------------------------------------
 
@@ -211,6 +239,15 @@ class ZeroMQServer:
         )
         audio = np.ascontiguousarray(bar.audio, protocol.AUDIO_DTYPE)
         self._queue(client, [*protocol.encode(header), audio.data.cast("B")])
+
+    def hear_live(self, header: LiveAudio, audio: Audio) -> None:
+        """Tell those who listen what went into a cache. From any thread; `audio` [frames, 2] is kept."""
+        self._loop.call(lambda: self._live_audio(header, audio))
+
+    def _live_audio(self, header: LiveAudio, audio: Audio) -> None:
+        for client in list(self._clients.values()):
+            if client.hears_live:
+                self._queue(client, [*protocol.encode(header), audio.data.cast("B")])
 
     def _fail(self, client: Client, request_id: str, error: AttaccaError) -> None:
         self._send(client, Failed(id=request_id, ending="refused", code=error.code, text=str(error)))

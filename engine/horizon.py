@@ -14,7 +14,7 @@ rounded up to its grid, and makes all that is heard after it stale: playable, bu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -95,6 +95,15 @@ class Horizon:
         self.playable.remove(first, end)
         self.fresh.remove(first, end)
 
+    def compare(self, first: int, end: int, there: Sequence[tuple[int, int]]) -> None:
+        """The cache was looked at: of first..end it holds `there`, whoever wrote it. What was known stays as it is."""
+        at = first
+        for begin, stop in (*there, (end, end)):
+            self.lost(at, begin)
+            for gap in self.playable.missing(begin, stop):
+                self.found(*gap)
+            at = stop
+
     def regrid(self, grid: Grid) -> None:
         """The tempo map changed: nothing in the cache is valid, nothing is held, the running job is void."""
         self.grid, self.hold, self.running = grid, None, None
@@ -140,6 +149,21 @@ class Horizon:
         return self.change("release", "bar")
 
     # ---- what it answers -----------------------------------------------------------------
+
+    @property
+    def written(self) -> int:
+        """Until where the running job has written."""
+        return self._written
+
+    def planned(self, frame: int) -> list[tuple[int, int]]:
+        """What could be played from `frame` on without a break: what a panic drops."""
+        found = []
+        for first, end in islice(self._walk(frame), MAX_WALK):
+            until = min(end, self.playable.until(first))
+            found.append((first, until))
+            if until < end:
+                break
+        return [(first, until) for first, until in found if first < until]
 
     @property
     def reach_frames(self) -> int:

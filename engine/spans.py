@@ -55,6 +55,14 @@ class Spans:
         at = self.until(first)
         return at if at < end else None
 
+    def missing(self, first: int, end: int) -> list[tuple[int, int]]:
+        """The spans of first..end that do not belong to it."""
+        found, at = [], first
+        while (gap := self.gap(at, end)) is not None:
+            at = self.start_after(gap, end)
+            found.append((gap, at))
+        return found
+
     def start_after(self, frame: int, limit: int) -> int:
         """Where the next span after `frame` begins, at most `limit`."""
         at = bisect_right(self._starts, frame)

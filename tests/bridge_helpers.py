@@ -133,7 +133,7 @@ class Wrong(FakeRenderer):
 @contextmanager
 def fake_server(render_dir: Path, seconds_per_bar: float = 0.0, **options: Any) -> Iterator[Server]:
     """A fake engine in this process on free ports."""
-    settings = {"zmq": "tcp://127.0.0.1:*", "osc": "127.0.0.1:0", **options}
+    settings = {"zmq": "tcp://127.0.0.1:*", "osc": "127.0.0.1:0", "live": False, **options}
     with serving(Options(fake=True, render_dir=render_dir, fake_seconds_per_bar=seconds_per_bar, **settings)) as server:
         yield server
         assert server.loop.callback_errors == 0

@@ -78,6 +78,7 @@ def test_spans_are_sets_of_frames(edits: list[tuple[bool, int, int]], first: int
     assert all(a < b for a, b in spans) and all(b < c for (_, b), (c, _) in pairwise(spans))
     assert spans.holds(first, end) == set(range(first, end)).issubset(oracle)
     assert spans.gap(first, end) == min(set(range(first, end)) - oracle, default=None)
+    assert {f for a, b in spans.missing(first, end) for f in range(a, b)} == set(range(first, end)) - oracle
     starts = [a for a, _ in spans if a > first]
     assert spans.start_after(first, 60) == min([60, *starts])
 

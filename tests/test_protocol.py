@@ -38,6 +38,15 @@ SETTLED = {
 }
 # Added since: audio beside words in a mix of prompts.
 SETTLED["/attacca/style"] = ("", "s f")
+# Added since: live sessions.
+SETTLED |= {
+    "/attacca/live/hold": ("i:bars", ""),
+    "/attacca/live/recall": ("i:bar i:take", ""),
+    "/attacca/live/policy": ("s", ""),
+    "/attacca/live/quantise": ("s", ""),
+    "/attacca/live/continue": ("", ""),
+    "/attacca/live/panic": ("", ""),
+}
 
 
 def test_the_page_is_what_the_tables_say() -> None:

@@ -28,6 +28,7 @@ path = click.Path(path_type=Path)
 @click.option(
     "--midi-in", metavar="PORT", help="Live notes become the next melody: a port, virtual:NAME or socket:HOST:PORT."
 )
+@click.option("--live/--no-live", default=True, show_default=True, help="Serve the plugins of this machine's hosts.")
 @click.option("--fake-seconds-per-bar", type=Real(0, 60), default=0.0, hidden=True)
 def serve(bundle: Path | None, fake: bool, osc_allow: tuple[str, ...], **options: Any) -> None:
     """Runs the engine: loads, warms up, says "ready {json}", then takes requests until it is stopped."""
