@@ -1,0 +1,143 @@
+"""The built plugins: they build, load, pass sound bit by bit, play the cache, and come back with a project."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import gc
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bridge.timeline_cache import EngineSide, discover
+from tests.timeline_helpers import PLUGIN, ROOT, shm_folder
+
+DPF = Path("/usr/share/dpf/distrho/DistrhoPlugin.hpp")
+NAMES = ("Attacca", "AttaccaNotes")
+
+
+def make(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--no-print-directory", "-s", "-j2", "-C", str(PLUGIN), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=500)
+
+
+@pytest.fixture(scope="module")
+def built() -> Path:
+    """The folder of the built bundles, shared by all tests: made where something changed."""
+    if shutil.which("g++") is None or not DPF.exists():
+        pytest.skip("needs g++ and DPF: sudo apt install g++ dpf-source")
+    folder = ROOT / "build" / "plugin"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = make(f"BUILD={folder}", "all")
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    return folder
+
+
+def binary(built: Path, name: str, kind: str) -> Path:
+    if kind == "clap":
+        return built / f"{name}.clap"
+    return next((built / f"{name}.{kind}").rglob("*.so"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("kind", "entry"), [("vst3", "GetPluginFactory"), ("clap", "clap_entry"), ("lv2", "lv2_descriptor")]
+)
+def test_each_format_loads_links_little_and_leaves_arithmetic_alone(
+    built: Path, name: str, kind: str, entry: str
+) -> None:
+    path = binary(built, name, kind)
+    library = ctypes.CDLL(str(path))
+    assert getattr(library, entry)
+    tiny = np.full(4, 1e-40, np.float32)
+    assert (tiny * np.float32(1) != 0).all(), "loading it made this thread flush subnormal numbers to zero"
+    needed = subprocess.run(["readelf", "-d", str(path)], capture_output=True, text=True, check=True).stdout
+    allowed = ("libc.so", "libm.so", "libstdc++.so", "libgcc_s.so", "libpthread.so", "libdl.so", "ld-linux")
+    lines = [line for line in needed.splitlines() if "NEEDED" in line]
+    assert lines and all(any(one in line for one in allowed) for line in lines), lines
+
+
+def test_the_effect_has_no_midi_input_and_the_instrument_has(built: Path) -> None:
+    texts = {name: (built / f"{name}.lv2" / f"{name}.ttl").read_text() for name in NAMES}
+    assert "MidiEvent" not in texts["Attacca"] and "time#Position" in texts["Attacca"]
+    assert "MidiEvent" in texts["AttaccaNotes"] and "InstrumentPlugin" in texts["AttaccaNotes"]
+
+
+def test_install_goes_where_it_is_told_and_replaces(built: Path, tmp_path: Path) -> None:
+    where = {name: tmp_path / name for name in ("vst3", "clap", "lv2")}
+    arguments = [f"{name.upper()}_DIR={path}" for name, path in where.items()]
+    (where["lv2"] / "Attacca.lv2").mkdir(parents=True)
+    (where["lv2"] / "Attacca.lv2" / "old").touch()
+    for _ in range(2):
+        assert make(f"BUILD={built}", *arguments, "install").returncode == 0
+    assert sorted(path.name for path in where["clap"].iterdir()) == [f"{name}.clap" for name in NAMES]
+    assert (where["lv2"] / "Attacca.lv2" / "manifest.ttl").exists()
+    assert not (where["lv2"] / "Attacca.lv2" / "old").exists()
+    assert list((where["vst3"] / "Attacca.vst3").rglob("Attacca.so"))
+
+
+@pytest.mark.parametrize(("change", "says"), [("DPF_PATH=/nowhere", "dpf-source"), ("CXX=no-such-g++", "g++")])
+def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path, change: str, says: str) -> None:
+    done = make(f"BUILD={tmp_path}", change, "all")
+    assert done.returncode != 0 and done.stderr.startswith("make plugin needs") and says in done.stderr
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with shm_folder() as path:
+        monkeypatch.setenv("ATTACCA_CACHE_DIR", str(path))
+        yield path
+
+
+def test_vst3_passes_sound_and_keeps_its_state(built: Path, folder: Path) -> None:
+    pedalboard = pytest.importorskip("pedalboard")
+    bundle = str(built / "Attacca.vst3")
+    plugin = pedalboard.load_plugin(bundle)
+    assert plugin.is_effect
+    sound = np.random.default_rng(0).standard_normal((2, 20_000)).astype(np.float32)
+    out = plugin(sound, 48_000, buffer_size=333, reset=False)
+    assert np.array_equal(out, sound)
+    plugin.dry = 0.0
+    assert not plugin(sound, 48_000, reset=False)[:, 5_000:].any()
+    plugin.intensity_db, plugin.look_ahead_bars = -18.0, 4
+    plugin(sound, 48_000, reset=False)
+    first = discover(folder)[0]
+    engine = EngineSide.attach(first.path)
+    assert engine.knobs().intensity_db == -18.0 and engine.knobs().look_ahead_bars == 4
+    assert not engine.transport().playing  # type: ignore[union-attr]
+    engine.close()
+    state = plugin.raw_state
+    other = pedalboard.load_plugin(bundle)
+    other.raw_state = state
+    other(sound, 48_000, reset=False)
+    assert other.intensity_db == pytest.approx(-18.0) and other.dry == pytest.approx(0.0)
+    found = {info.instance for info in discover(folder)}
+    assert first.instance in found and len(found) == 2, "a second plugin with the same id has another"
+    del plugin
+    gc.collect()
+    third = pedalboard.load_plugin(bundle)
+    third.raw_state = state
+    third(sound, 48_000, reset=False)
+    third(sound, 48_000, reset=False)
+    assert first.instance in {info.instance for info in discover(folder)}, "the project's id is taken up again"
+
+
+def test_another_rate_is_another_cache(built: Path, folder: Path) -> None:
+    pedalboard = pytest.importorskip("pedalboard")
+    plugin = pedalboard.load_plugin(str(built / "Attacca.vst3"))
+    sound = np.zeros((2, 1_000), np.float32)
+    rates = []
+    for rate in (44_100, 96_000, 48_000):
+        plugin(sound, rate, reset=False)
+        rates.append([info.rate for info in discover(folder)])
+    assert rates == [[44_100], [96_000], [48_000]]
+    del plugin
+    gc.collect()
+    assert discover(folder) == []
