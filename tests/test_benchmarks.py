@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import latency
+from benchmarks import first_piece, latency
 from bridge import serve
 from bridge.client import Engine
 from bridge.commands import measure
@@ -83,6 +83,23 @@ def test_latencies_are_what_a_client_sees() -> None:
     assert set(seconds) == {"ping", "one bar", "first bar", "cancel"}
     assert all(0 < row["p50"] <= row["p99"] < 10 and row["n"] == 2 for row in seconds.values())
     assert min(seconds["one bar"]["p50"], seconds["first bar"]["p50"]) >= 0.01
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_first_pieces_come_before_their_bar(slow_fake: Resident, known: bool) -> None:
+    """A fake takes 20 ms a bar and then has all of its pieces."""
+    found = first_piece.case(slow_fake, 2, known, 4, 100)
+    slow_fake.close()
+    assert found["case"] == f"{'known' if known else 'new'} context, 2 steps" and found["bar_seconds"]["n"] == 4
+    for name in first_piece.QUANTILES:
+        assert 0.02 <= found["first_piece_seconds"][name] <= found["bar_seconds"][name] < 5
+    assert len(first_piece.row(found)) == len(first_piece.HEADINGS)
+
+
+def test_contexts_that_are_new_are_all_different() -> None:
+    audio, rate = first_piece.contexts()
+    assert len(audio) > 300 and all(one.shape == (4 * rate, 2) for one in audio)
+    assert len({one[:2000].tobytes() for one in audio}) == len(audio)
 
 
 def test_a_process_that_sleeps_is_idle() -> None:

@@ -31,7 +31,7 @@ from engine.render.past import UNSURE, Pasts
 from engine.render.reference import References
 from engine.render.sample import latents
 from engine.render.source import Check, unchecked
-from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, PromptPart, Rendered, Request
+from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, InlineAudio, PromptPart, Rendered, Request
 
 FIRST_FRAMES = 14
 PIECE_FRAMES = 96
@@ -75,11 +75,17 @@ class ModelRenderer:
         }
 
     def warm_up(self) -> None:
-        """Two small renders, so that the first request pays for nothing."""
+        """Two small renders and a continuation of the second, so that the first request pays for nothing."""
         sentence_encoder()
+        heard: list[BarAudio] = []
         for bars in (1, 4):
-            warm = Request(id="warm-up", kind="generate", bars=bars, tempo="120", seed=0, prompts=())
-            self.render(warm, None, lambda _: None, lambda _: None, lambda: False)
+            heard.clear()
+            warm = Request(id="warm-up", kind="generate", bars=bars, tempo="120", seed=0)
+            self.render(warm, None, heard.append, lambda _: None, lambda: False)
+        past = np.concatenate([bar.audio for bar in heard])
+        shape = InlineAudio(rate=MODEL_RATE_HZ, channels=past.shape[1], frames=len(past))
+        warm = Request(id="warm-up", kind="continue", bars=1, tempo="120", seed=0, steps=1, inline=shape)
+        self.render(warm, past, lambda _: None, lambda _: None, lambda: False)
 
     def prompt_sense(self, request: Request, check: Check = unchecked) -> PromptSense:
         """The weighted mean of the prompts' vectors (None without a prompt) and the level that goes with it.
