@@ -7,13 +7,15 @@ CODE := engine bridge plugin_host benchmarks
 OUT ?= out
 MINUTES ?= 75
 
-.PHONY: help demo test lint format bench train setup clean distclean
+.PHONY: help demo test lint format plugin bench soak train setup clean distclean
 
 help:
 	@echo "make demo    three requests to a running engine, as a DAW would send them; results in out/"
 	@echo "make test    the linter, the type checker and the whole test suite"
 	@echo "make lint    the linter and the type checker alone;  make format repairs what it can"
+	@echo "make plugin  the plugin as VST3, CLAP and LV2, built and installed for this user; needs g++ and dpf-source"
 	@echo "make bench   real-time factors and latencies, appended to benchmarks/results.jsonl"
+	@echo "make soak    10 minutes of blocks on time while the engine renders, then 100 engines killed; half an hour"
 	@echo "make train   MINUTES=75: corpus, codec, teacher, student, evaluation, bundle"
 	@echo "make clean   removes what was built;  make distclean also .venv"
 
@@ -37,9 +39,16 @@ format: $(VENV)/.ready
 	$(PY) -m ruff check --fix $(CODE) tests
 	$(PY) -m ruff format $(CODE) tests
 
+plugin:
+	@$(MAKE) --no-print-directory -j2 -C plugin_host/plugin install
+
 bench: $(VENV)/.ready
 	$(PY) -m benchmarks.rtf
 	$(PY) -m benchmarks.latency
+
+soak: $(VENV)/.ready
+	$(PY) -m benchmarks.soak --minutes 10
+	$(PY) -m benchmarks.kill --count 100
 
 train: $(VENV)/.ready
 	$(PY) -m bridge.cli train --budget-minutes $(MINUTES) --out work/bundle

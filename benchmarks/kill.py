@@ -12,7 +12,8 @@ Asked for, of every turn:
                     bar earlier, and the cache's own samples
     back            the first audio of the next engine is heard within 2 bars of its `ready`, on a beat line, and every
                     frame after its fade in equals the cache
-    outlives        the file, its map and its samples are the same after the engine's death
+    outlives        the file, its map and its samples are the same after the engine's death; whether the next engine
+                    goes on with that map (map_taken_up) is told, not asked for
 
 One JSON line goes to results.jsonl. Exit code 1: something asked for is not so.
 """
@@ -54,6 +55,7 @@ class Turn:
     generation: int
     survived: bool
     ready_ns: int = 0
+    taken_up: bool = False
     back: tuple[int, Audio] = (0, np.zeros((0, 2), np.float32))
     rendered: dict[int, Audio] = field(default_factory=dict)
 
@@ -89,8 +91,9 @@ def come_back(host: BlockHost, turn: Turn, ready_ns: int) -> None:
     """Waits until the next engine is heard, and keeps a copy of the cache there."""
     turn.ready_ns = ready_ns
     at = head(host.watcher)
-    host.watcher.wait_ready(min(1.0, host.score.look_ahead), TURN_S / 2)
-    wait_past(host, at + int(2.5 * host.score.bar_frames))
+    host.watcher.wait_ready(1.0, TURN_S / 2, ready_ns)
+    turn.taken_up = host.watcher.generation == turn.generation
+    wait_past(host, head(host.watcher) + int(2.5 * host.score.bar_frames))
     turn.back = (at, host.watcher.read(at, head(host.watcher) - at)[0])
 
 
@@ -124,6 +127,7 @@ def judge(turn: Turn, played: Played) -> dict[str, Any]:
         "rendered_ahead_s": round((held - turn.killed_frame) / score.rate, 3),
         "early_frames": held - gap.first if gap else None,
         "outlives": turn.survived,
+        "map_taken_up": turn.taken_up,
     }
     if gap is None or gap.end is None or gap.end_block is None:
         return {**found, "back_bars": None}

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from benchmarks.stage import OFF_GRID, ROLLING, Played, Score
+from benchmarks.stage import JUMPED, OFF_GRID, ROLLING, Played, Score
+from benchmarks.watcher import Watcher
 from engine.types import Audio
 
 HIGH_HZ = 8_000.0
@@ -119,6 +120,25 @@ def off_beat(score: Score, frame: int) -> int:
         beat = round(place / score.beat_frames)
         off.append(place - int(beat * score.beat_frames + 0.5))
     return min(off, key=abs)
+
+
+def against_cache(played: Played, watcher: Watcher, at_most_s: float = 60.0) -> dict[str, int]:
+    """The end of a roll, back to the last gap or jump, beside the cache: frames compared, and how many differ."""
+    assert played.audio is not None
+    rows, size = played.rows, played.score.block
+    rolled = np.flatnonzero(rows["flags"] & ROLLING)
+    if not len(rolled):
+        return {"compared": 0, "different": 0}
+    last = int(rolled[-1])
+    broken = (rows["played"] < size) | ((rows["flags"] & JUMPED) > 0)
+    since = np.flatnonzero(broken[: last + 1])
+    rise = -(-round(RISE_S * played.score.rate) // size)
+    first = max(int(rolled[0]), int(since[-1]) + 1 + rise if len(since) else 0)
+    first = max(first, last + 1 - round(at_most_s / played.score.block_s))
+    heard = played.audio[first * size : (last + 1) * size]
+    cached, known = watcher.read(int(rows["frame"][first]), len(heard))
+    different = (heard != cached).any(axis=1) | ~known
+    return {"compared": len(heard), "different": int(different.sum())}
 
 
 def heard_at(played: Played, first_frame: int, frames: int, from_block: int = 0) -> Audio | None:

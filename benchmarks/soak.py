@@ -12,7 +12,8 @@ a second client asks for further bars all the time (--no-background: it does not
     overruns   blocks whose work ended after the next one was due
 
 With --instances 2, two block hosts with different prompts and tempi share the engine: each plays its own cache's
-samples and nothing else's. One JSON line goes to results.jsonl. Exit code 1: something asked for is not so.
+samples (its last minute is compared bit by bit) and nothing else's. One JSON line goes to results.jsonl. Exit code 1:
+something asked for is not so.
 """
 
 from __future__ import annotations
@@ -149,6 +150,9 @@ def verdicts(instances: list[dict[str, Any]]) -> dict[str, bool]:
         "no_frame_missed": all(row["missed_frames"] == 0 and row["blocks"] > 0 for row in instances),
         "late_no_more_than_control": listening.within_chance(late, control),
         "on_the_grid": all(row["off_grid_blocks"] == 0 for row in instances),
+        "plays_its_own_cache": all(
+            row["own_cache"]["different"] == 0 < row["own_cache"]["compared"] for row in instances if "own_cache" in row
+        ),
     }
 
 
@@ -178,7 +182,10 @@ def run(
             cpu_s, stolen_s = process_s(pid) - cpu_s, steal_s() - stolen_s
         renders = sum(host.watcher.status().renders for host in hosts) - renders
         played = [host.finish() for host in hosts]
-    rows = [report(one) for one in played]
+        rows = [report(one) for one in played]
+        if keep_audio:
+            for row, one, host in zip(rows, played, hosts, strict=True):
+                row["own_cache"] = listening.against_cache(one, host.watcher)
     return {
         "minutes": minutes,
         "look_ahead_bars": look_ahead,
@@ -250,7 +257,7 @@ def engine_options(bundle: Path | None, fake: bool) -> tuple[str, list[str]]:
 def main(minutes: float, bundle: Path | None, fake: bool, results: Path | None, as_json: bool, **options: Any) -> None:
     name, words = engine_options(bundle, fake)
     where = measure.facts(name)
-    found, _ = run(words, minutes, **options)
+    found, _ = run(words, minutes, keep_audio=options["instances"] > 1, **options)
     if not as_json:
         show(found, name)
     conclude("soak", found, where, results, as_json)

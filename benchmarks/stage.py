@@ -56,7 +56,8 @@ def build_host(folder: Path | None = None) -> Path:
     command = ["g++", *FLAGS, str(PLUGIN / "block_host.cpp"), "-o", str(part)]
     built = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if built.returncode != 0:
-        raise Unavailable(f"the block host does not build: {built.stderr.strip().splitlines()[:1]}")
+        problem = next((line for line in built.stderr.splitlines() if "error" in line), "no word from g++")
+        raise Unavailable(f"the block host does not build: {problem}")
     part.replace(target)
     return target
 

@@ -97,10 +97,11 @@ class Watcher:
                 raise Unavailable(f"not within {timeout_s:.0f} s: {what}")
             time.sleep(POLL_S)
 
-    def wait_ready(self, bars: float, timeout_s: float = 60.0) -> None:
-        """Until an engine is ready and so many bars are."""
-        self.wait(
-            lambda w: w.status().state == layout.READY and w.status().bars_ready >= bars,
-            f"{bars} bars ready",
-            timeout_s,
-        )
+    def wait_ready(self, bars: float, timeout_s: float = 60.0, since_ns: int = 0) -> None:
+        """Until an engine is ready and so many bars are; since_ns: one whose heart beat after that (monotonic)."""
+
+        def ready(watcher: Watcher) -> bool:
+            said = watcher.status()
+            return said.state == layout.READY and said.bars_ready >= bars and said.heartbeat_ns > since_ns
+
+        self.wait(ready, f"{bars} bars ready", timeout_s)

@@ -17,6 +17,7 @@ using namespace attacca;
 
 constexpr uint32_t MAX_BLOCK = 8192;
 constexpr uint32_t MAX_EVENTS = 65536;
+constexpr uint32_t MAX_NOTED = 64;  // MIDI messages a block
 
 struct Options {
     double seconds = 10, minutes = 5, tempo = 120;
@@ -47,6 +48,8 @@ class Host {
         const Counters before = core_.cache()->counters();
         float* const outputs[2] = {left_, right_};
         core_.process(told(), nullptr, outputs, options_.block, woke_ns);
+        for (uint32_t n = 0; n < noted_; ++n) core_.note(0, notes_[n].bytes, notes_[n].size, woke_ns);
+        noted_ = 0;
         const Counters after = core_.cache()->counters();
         keep(k);
         row.frame = frame_;
@@ -75,7 +78,7 @@ class Host {
             if (command.what == Do::PLAY) playing_ = true;
             if (command.what == Do::STOP) playing_ = false;
             if (command.what == Do::LOCATE) frame_ = command.frame;
-            if (command.what == Do::NOTE) core_.note(told(), 0, command.bytes, command.size, at_ns);
+            if (command.what == Do::NOTE && noted_ < MAX_NOTED) notes_[noted_++] = command;
             if (command.what == Do::SET) core_.set(command.parameter, float(command.value));
             if (happened == events.size()) continue;
             events[happened++] = {k, frame_, at_ns, command.what, command.parameter, command.value};
@@ -114,6 +117,8 @@ class Host {
     Bars bars_;
     int64_t frame_ = 0;
     bool playing_ = false;
+    Command notes_[MAX_NOTED];
+    uint32_t noted_ = 0;
     float left_[MAX_BLOCK] = {}, right_[MAX_BLOCK] = {};
 };
 
