@@ -12,17 +12,14 @@ these threads, a second at most.
 from __future__ import annotations
 
 import contextlib
-import fnmatch
-import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from bridge.midi_notes import MAX_NOTES, Normaliser, NoteCollector, Played, TimedNote
+from bridge.midi_ports import Fan, Listener, Port, input_names, match, no_backend, opened_port
 from bridge.quiet import quiet_libraries
 from engine.errors import BadMidi, BadRequest, Unavailable
 
@@ -30,30 +27,6 @@ __all__ = [
     "MAX_NOTES", "Fan", "Listener", "MidiInput", "Normaliser", "NoteCollector", "Played", "TimedNote",
     "input_names", "match", "open_input",
 ]  # fmt: skip
-
-WATCH_S = 1.0
-Listener = Callable[[bytes, int], None]
-"""Called with one complete message and time.monotonic_ns() of its arrival."""
-
-
-class Fan:
-    """Hands each message to the collector and to every listener."""
-
-    def __init__(self, collector: NoteCollector | None) -> None:
-        self.collector = collector
-        self.listeners: tuple[Listener, ...] = ()
-
-    def message(self, data: bytes) -> None:
-        at_ns = time.monotonic_ns()
-        if self.collector is not None:
-            self.collector.feed(data)
-        for listener in self.listeners:
-            listener(data, at_ns)
-
-    def release(self) -> None:
-        """The sender is gone: what sounds ends."""
-        if self.collector is not None:
-            self.collector.release()
 
 
 class MidiInput:
@@ -102,118 +75,17 @@ def open_input(name: str, collector: NoteCollector | None = None) -> MidiInput:
         return _play_file(Path(name[len("file:") :]), fan)
     if name == "virtual" or name.startswith("virtual:"):
         return _open_virtual(name.partition(":")[2] or "Attacca", fan)
-    port = _Port(name, fan)
+    port = Port(name, fan)
     return MidiInput(port.name, port.close, fan)
-
-
-def match(pattern: str, names: list[str]) -> str:
-    """The one port that is called or matched so: exactly, by pattern, or by a part. Raises BadRequest."""
-    wanted = pattern.lower()
-    for found in (
-        [name for name in names if name == pattern],
-        [name for name in names if fnmatch.fnmatchcase(name.lower(), wanted)],
-        [name for name in names if wanted in name.lower()],
-    ):
-        if found:
-            return found[0]
-    there = ", ".join(repr(name) for name in names) or "none (virtual:NAME makes one)"
-    raise BadRequest(f"no MIDI input is called {pattern!r}; there are: {there}")
-
-
-def input_names() -> list[str]:
-    """The MIDI inputs of this machine. Raises Unavailable without a backend."""
-    try:
-        with quiet_libraries():
-            return list(_backend().get_input_names())
-    except (OSError, ImportError, RuntimeError, SystemError) as error:
-        raise _no_backend(error) from error
-
-
-def _backend() -> Any:
-    """What MIDO_BACKEND says; else mido itself, or its JACK backend on a Linux without ALSA's sequencer."""
-    import mido
-
-    wanted = os.environ.get("MIDO_BACKEND")
-    if wanted:
-        return mido.Backend(wanted)
-    if sys.platform == "linux" and not os.path.exists("/dev/snd/seq"):
-        return mido.Backend("mido.backends.rtmidi/UNIX_JACK")
-    return mido
-
-
-def _no_backend(error: Exception) -> Unavailable:
-    return Unavailable(
-        f"MIDI ports cannot be used here ({' '.join(str(error).split())[:120]}): "
-        "install python-rtmidi and a MIDI system (ALSA or JACK on Linux), or use socket:HOST:PORT"
-    )
-
-
-def _opened(name: str, fan: Fan, virtual: bool = False) -> Any:
-    """A mido port that feeds the fan. Raises what rtmidi raises."""
-
-    def heard(message: Any) -> None:
-        fan.message(bytes(message.bytes()))
-
-    return _backend().open_input(name, virtual=virtual, callback=heard)
 
 
 def _open_virtual(name: str, fan: Fan) -> MidiInput:
     try:
         with quiet_libraries():
-            port = _opened(name, fan, virtual=True)
+            port = opened_port(name, fan, virtual=True)
     except (OSError, ImportError, RuntimeError, SystemError) as error:
-        raise _no_backend(error) from error
+        raise no_backend(error) from error
     return MidiInput(name, port.close, fan)
-
-
-class _Port:
-    """A named port, opened again when it comes back."""
-
-    def __init__(self, pattern: str, fan: Fan) -> None:
-        self._pattern, self._fan = pattern, fan
-        self.name = match(pattern, input_names())
-        try:
-            with quiet_libraries():
-                self._port: Any = _opened(self.name, fan)
-        except (OSError, ImportError, RuntimeError, SystemError) as error:
-            raise _no_backend(error) from error
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="attacca-midi-watch", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-        self._drop()
-
-    def _watch(self) -> None:
-        while not self._stopping.wait(WATCH_S):
-            try:
-                self._look(self._names())
-            except Exception:  # a MIDI system that goes or comes may fail in any way; the next second tells
-                self._drop()
-
-    def _names(self) -> list[str]:
-        """The inputs there are, asked of the open port where there is one (each other way makes a new client)."""
-        if self._port is not None:
-            return list(self._port._rt.get_ports())
-        return input_names()
-
-    def _look(self, names: list[str]) -> None:
-        if self._port is not None and self.name not in names:
-            self._drop()
-        if self._port is None:
-            with contextlib.suppress(BadRequest):
-                self.name = match(self._pattern, names)
-                with quiet_libraries():
-                    self._port = _opened(self.name, self._fan)
-
-    def _drop(self) -> None:
-        port, self._port = self._port, None
-        if port is not None:
-            with contextlib.suppress(Exception):
-                port.close()
-            self._fan.release()
 
 
 def _play_file(path: Path, fan: Fan) -> MidiInput:

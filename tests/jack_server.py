@@ -14,6 +14,14 @@ from typing import Any
 import pytest
 
 
+def jack_or_skip() -> None:
+    """Skips where the library JACK-Client, or libjack that it needs, is not there."""
+    try:
+        import jack  # noqa: F401
+    except (ImportError, OSError) as error:
+        pytest.skip(f"needs the extra 'jack' and apt-get install jackd2 ({error})", allow_module_level=True)
+
+
 class JackServer:
     """`variables` is what its clients need in their environment."""
 
@@ -23,9 +31,14 @@ class JackServer:
         self.environment = {**os.environ, **self.variables}
         self.processes: list[subprocess.Popen[bytes]] = []
         self.clients: list[Any] = []
-        self.server = self.start("jackd", "-R", "-n", name, "-d", "dummy", "-r", "48000", "-p", str(period))
+        self.period = period
+        self.restart()
+
+    def restart(self) -> None:
+        """A server of the same name; the one before is dead."""
+        self.server = self.start("jackd", "-R", "-n", self.name, "-d", "dummy", "-r", "48000", "-p", str(self.period))
         waiting = subprocess.run(
-            ["jack_wait", "-s", name, "-w", "-t", "10"], env=self.environment, capture_output=True, timeout=60
+            ["jack_wait", "-s", self.name, "-w", "-t", "10"], env=self.environment, capture_output=True, timeout=60
         )
         self.started = waiting.returncode == 0
 

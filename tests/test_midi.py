@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import bridge.midi
+import bridge.midi_ports
 from bridge.client import connect
 from bridge.clock import OfflineClock
 from bridge.midi import MAX_NOTES, Normaliser, NoteCollector, match, open_input
@@ -25,7 +27,7 @@ from engine.errors import BadMidi, BadRequest, Unavailable
 from engine.timing import Meter, TempoMap
 from engine.types import Note
 from tests.bridge_helpers import fake_server
-from tests.jack_server import JackServer
+from tests.jack_server import JackServer, jack_or_skip
 
 AT_120 = TempoMap.constant(120, Meter(4, 4))
 ON, OFF = 0x90, 0x80
@@ -158,7 +160,7 @@ def test_without_a_midi_system_it_says_what_to_install(monkeypatch: pytest.Monke
     def nothing() -> list[str]:
         raise ModuleNotFoundError("No module named 'rtmidi'")
 
-    monkeypatch.setattr(bridge.midi, "_backend", lambda: SimpleNamespace(get_input_names=nothing))
+    monkeypatch.setattr(bridge.midi_ports, "backend", lambda: SimpleNamespace(get_input_names=nothing))
     with pytest.raises(Unavailable, match="install python-rtmidi"):
         open_input("any", NoteCollector())
 
@@ -170,7 +172,7 @@ def test_what_a_midi_library_prints_is_not_shown(
         os.write(2, b"ALSA lib seq_hw.c: open /dev/snd/seq failed")
         raise OSError("no MIDI")
 
-    monkeypatch.setattr(bridge.midi, "_backend", lambda: SimpleNamespace(get_input_names=noisy))
+    monkeypatch.setattr(bridge.midi_ports, "backend", lambda: SimpleNamespace(get_input_names=noisy))
     with pytest.raises(Unavailable):
         open_input("any", NoteCollector())
     assert capfd.readouterr().err == ""
@@ -324,7 +326,7 @@ def test_a_file_that_is_closed_stops_and_one_that_is_none_says_so(tmp_path: Path
 
 @pytest.fixture
 def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    pytest.importorskip("jack", reason="the extra 'jack' is not installed", exc_type=ImportError)
+    jack_or_skip()
     with JackServer.or_skip(f"attacca-midi-{os.getpid()}") as server:
         for key, value in server.variables.items():
             monkeypatch.setenv(key, value)
@@ -370,6 +372,63 @@ def test_a_port_that_vanishes_is_opened_again_when_it_is_back(jack_server: JackS
     finally:
         keyboard.close()
     assert sounding(collector) == []
+
+
+PORT_ON_JACK = """
+import time
+from bridge.midi import NoteCollector, open_input
+collector = NoteCollector()
+with open_input("keys", collector):
+    print("open", flush=True)
+    told = 0
+    for _ in range(600):
+        time.sleep(0.05)
+        if collector.changes != told:
+            told = collector.changes
+            print(sum(note.end_ns is None for note in collector.since(0)), flush=True)
+        if told >= 3:
+            break
+print("closed", flush=True)
+"""
+
+
+def test_a_jack_server_that_dies_releases_notes_and_one_that_comes_is_used(jack_server: JackServer) -> None:
+    command = [sys.executable, "-c", PORT_ON_JACK]
+    environment = {**jack_server.environment, "MIDO_BACKEND": "mido.backends.rtmidi/UNIX_JACK"}
+    keyboard = jack_server.start(sys.executable, "-c", KEYS_ON_JACK)
+    assert jack_server.wait_for_port("keys:out")
+    ours = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert ours.stdout is not None and ours.stdout.readline() == b"open\n"
+        assert ours.stdout.readline() == b"1\n"
+        jack_server.server.kill()
+        jack_server.server.wait(timeout=30)
+        assert ours.stdout.readline() == b"0\n"
+        keyboard.kill()
+        jack_server.restart()
+        jack_server.start(sys.executable, "-c", KEYS_ON_JACK)
+        assert ours.communicate(timeout=60)[0] == b"1\nclosed\n"
+        assert ours.returncode == 0
+    finally:
+        ours.kill()
+
+
+KEYS_ON_JACK = """
+import time, jack
+client = jack.Client("keys", no_start_server=True)
+port = client.midi_outports.register("out")
+blocks = 0
+@client.set_process_callback
+def process(frames):
+    global blocks
+    port.clear_buffer()
+    blocks += 1
+    if blocks % 100 == 0 and port.number_of_connections:
+        port.write_midi_event(0, bytes((0x90, 0x3C, 0x40)))
+        blocks = -10**9
+client.activate()
+time.sleep(60)
+"""
 
 
 def test_a_virtual_port_of_our_own_on_jack(jack_server: JackServer) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bridge.sync.midiclock import MidiClock
 from engine.timing import Meter
-from tests.jack_server import JackServer
+from tests.jack_server import JackServer, jack_or_skip
 
 S = 10**9
 CLOCK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
@@ -193,7 +193,7 @@ def test_any_bytes_at_any_time_give_a_legal_position(fed: list[tuple[bytes, int]
 
 @pytest.fixture
 def jack_server() -> Iterator[JackServer]:
-    pytest.importorskip("jack", reason="the extra 'jack' is not installed")
+    jack_or_skip()
     if not shutil.which("jack_midi_clock"):
         pytest.skip("needs: apt-get install jack-midi-clock")
     with JackServer.or_skip(f"attacca-clock-{os.getpid()}") as server:

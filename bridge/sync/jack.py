@@ -69,23 +69,20 @@ class BeatUnit:
 
     def musical(self, said: dict[str, Any]) -> dict[str, Any]:
         """Keyword arguments of `host_position`; empty without a timebase master or with nonsense."""
-        try:
-            unit = Fraction(4) / Fraction(said["beat_type"])
-            beats = said["beat"] - 1 + Fraction(said["tick"]) / Fraction(said["ticks_per_beat"])
-            bpm = Fraction(said["beats_per_minute"])
-            numerator, denominator, bar = float(said["beats_per_bar"]), float(said["beat_type"]), said["bar"] - 1
-        except (KeyError, ArithmeticError, ValueError):
+        if not _sane(said):
             return {}
-        quarter = beats * unit
+        unit = Fraction(4) / Fraction(said["beat_type"])
+        quarter = (said["beat"] - 1 + Fraction(said["tick"]) / Fraction(said["ticks_per_beat"])) * unit
+        bpm, bar = Fraction(said["beats_per_minute"]), said["bar"] - 1
         self._learn(said["frame"], said["frame_rate"], bar, quarter, bpm, unit)
         tempo = exact_tempo(bpm if self._in_quarters else bpm * unit)
-        known = {"bar": bar, "quarter": quarter, "numerator": numerator, "denominator": denominator}
-        return {"tempo": tempo, **known}
+        meter = {"numerator": said["beats_per_bar"], "denominator": said["beat_type"]}
+        return {"tempo": tempo, "bar": bar, "quarter": quarter, **meter}
 
     def _learn(self, frame: int, rate: int, bar: int, quarter: Fraction, bpm: Fraction, unit: Fraction) -> None:
         """Within a bar and a second of rolling, how many quarters went by says what a minute's beats are."""
         last, self._last = self._last, (frame, bar, quarter)
-        if unit == 1 or last is None or last[1] != bar or bpm <= 0 or rate <= 0:
+        if unit == 1 or last is None or last[1] != bar:
             return
         frames, quarters = frame - last[0], quarter - last[2]
         if not rate // 100 <= frames <= rate:
@@ -96,6 +93,17 @@ class BeatUnit:
             self._in_quarters = True
         elif abs(measured / (bpm * unit) - 1) < Fraction(1, 10):
             self._in_quarters = False
+
+
+_RANGES = {
+    "frame_rate": (8_000, 192_000), "beat_type": (1, 64), "ticks_per_beat": (1, 10**6), "beats_per_minute": (1, 10**4),
+    "beat": (0, 10**4), "tick": (-1, 10**6),
+}  # fmt: skip
+
+
+def _sane(said: dict[str, Any]) -> bool:
+    """Does a timebase master say bar and beat in numbers that can be reckoned with?"""
+    return "bar" in said and all(low <= said.get(key, -2) <= high for key, (low, high) in _RANGES.items())
 
 
 def monotonic_of(usecs: int) -> int:
