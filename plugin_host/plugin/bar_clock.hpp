@@ -6,6 +6,7 @@
 //
 // Threading: `at` belongs to the audio thread, once a block, and is bounded by a search in the map.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -112,25 +113,33 @@ class BarClock {
         return std::llround(told.quarters * tempo.quarter_frames(rate_));
     }
 
-    void find_place(const HostTime& told, Position& now, const TempoMap& map) const {
+    void find_place(const HostTime& told, Position& now, const TempoMap& map) {
         const bool counted = known_ && place_known_ && now.frame == next_;
-        Musical on = counted ? place_ : now.place;
         const double bar_quarters = now.place.bar_quarters();
         if (!told_number(told.quarters)) {
             now.musical = place_known_;
-            on = place_.after(static_cast<double>(now.frame - next_), rate_);
-            now.place.bar = on.bar;
-            now.place.quarter = on.quarter;
+            count_on(now, map);
         } else if (told_number(told.bar)) {
             now.place.bar = static_cast<int64_t>(told.bar);
             now.place.quarter = told_number(told.line) ? told.quarters - told.line : told.quarters;
-            if (told.coarse > 0 && counted && near(on, now.place, told.coarse)) now.place = on;
+            if (told.coarse > 0 && counted && near(place_, now.place, told.coarse)) now.place = place_;
         } else {
-            number(told, counted, bar_quarters, now.place);
+            number(told, counted && told_number(begun_quarters_), bar_quarters, now.place);
         }
         Musical mapped;
         if (map.place(now.frame, mapped) && mapped.same_meter(now.place) && adopts(told, now.place, mapped))
             now.place = with_tempo(mapped, now.place.tempo);
+        on_map_ = map.agrees(now.frame, 1, now.place);
+    }
+
+    // Nothing told since the last block: by the map if the host stood on it (some never tell that only the meter
+    // changed), else under the same tempo and meter.
+    void count_on(Position& now, const TempoMap& map) const {
+        Musical mapped;
+        if (on_map_ && map.place(now.frame, mapped) && std::fabs(mapped.tempo / place_.tempo - 1.0) < 1e-6)
+            now.place = with_tempo(mapped, place_.tempo);
+        else
+            now.place = place_.after(static_cast<double>(now.frame - next_), rate_);
     }
 
     static Musical with_tempo(Musical place, double tempo) {
@@ -152,14 +161,18 @@ class BarClock {
         const double into = told.quarters - told.line;
         const bool line_told = told_number(told.line) && into >= -1e-6 && into < bar_quarters + 1e-6;
         if (counted) {
-            const double old_bar = place_.bar_quarters();
-            const double bars = std::floor(place_.quarter / old_bar + 1e-9);
-            place.bar = place_.bar + static_cast<int64_t>(bars);
-            place.quarter = place_.quarter - bars * old_bar;
-            if (place.quarter < 0) place.quarter = 0;
+            place.bar = begun_.bar;
+            place.quarter = begun_.quarter + told.quarters - begun_quarters_;
+            if (!place.same_meter(begun_)) {  // the meter changed at the bar line in between
+                const bool over = place.quarter > begun_.bar_quarters() - 1e-6;
+                if (over) place.quarter -= begun_.bar_quarters();
+                place.bar += over;
+            }
+            const double bars = std::floor(place.quarter / bar_quarters + 1e-9);
+            place.bar += static_cast<int64_t>(bars);
+            place.quarter = std::max(0.0, place.quarter - bars * bar_quarters);
             if (line_told && std::fabs(place.quarter - into) > 1e-6) {
-                const double off = place.quarter - into;  // a bar line that we do not know of, or a short bar
-                place.bar += off > old_bar / 2 || (off > 1e-6 && !place.same_meter(place_)) ? 1 : 0;
+                place.bar += place.quarter - into > bar_quarters / 2;
                 place.quarter = into;
             }
             return;
@@ -200,17 +213,19 @@ class BarClock {
         place_known_ = now.musical;
         quarters_ = UNTOLD;
         if (!now.musical) return;
-        place_ = now.place;
-        place_.quarter += step / now.place.quarter_frames(rate_);  // number() takes it over the bar line
-        if (told_number(told.bar) || !told_number(told.quarters)) place_ = place_.after(0, rate_);
+        place_ = now.place.after(step, rate_);
+        begun_ = now.place;
+        begun_quarters_ = told.quarters;
         if (told_number(told.quarters)) quarters_ = told.quarters + step / now.place.quarter_frames(rate_);
     }
 
     double rate_;
-    bool known_ = false, place_known_ = false;
+    bool known_ = false, place_known_ = false, on_map_ = false;
     int64_t next_ = 0;
-    double quarters_ = UNTOLD;
-    Musical place_;
+    double quarters_ = UNTOLD;       // at next_
+    Musical place_;                  // at next_
+    Musical begun_;                  // at the last block's start
+    double begun_quarters_ = UNTOLD;
 };
 
 }  // namespace attacca

@@ -82,9 +82,9 @@ class TempoMap {
     bool frame_of(int64_t bar, double quarter, int64_t& frame) const {
         for (uint32_t index = count_; index-- > 0;) {
             const Musical first = raw(index);
+            if (bar < first.bar || (bar == first.bar && quarter < first.quarter - 1e-9)) continue;
             const double bars = static_cast<double>(bar - first.bar);
             const double quarters = bars * first.bar_quarters() + quarter - first.quarter;
-            if (quarters < -1e-9) continue;
             frame = rounded(start(index) + quarters * first.quarter_frames(rate_));
             return true;
         }
