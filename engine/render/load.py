@@ -10,6 +10,7 @@ import torch
 from engine import bundle
 from engine.errors import Unavailable
 from engine.models.load import load_networks
+from engine.models.packed import pack
 from engine.render.generate import ModelRenderer
 from engine.types import Renderer
 
@@ -27,4 +28,7 @@ def load_renderer(folder: Path | None, device: str = "auto") -> Renderer:
     if device == "cuda" and not torch.cuda.is_available():
         raise Unavailable("no CUDA device is here; use --device cpu")
     checked = bundle.load(bundle_folder(folder))
-    return ModelRenderer(checked, load_networks(checked))
+    networks = load_networks(checked)
+    for network in vars(networks).values():
+        pack(network)
+    return ModelRenderer(checked, networks)

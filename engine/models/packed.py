@@ -1,0 +1,54 @@
+"""Linear layers on the processor, with weights laid out once for oneDNN.
+
+The same products in float32, summed in another order (results differ by rounding alone). PyTorch gives float32
+products to MKL, which on AMD processors leaves half of the vector units idle; oneDNN uses what is there, and
+packed weights are not laid out anew in each call. Where gradients are wanted, or on another device, a packed
+layer is the plain one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+TYPICAL_ROWS = 96
+
+
+class PackedLinear(nn.Linear):
+    """A frozen `nn.Linear` with a second copy of its weight [out, in] in oneDNN's own layout."""
+
+    packed: Tensor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles are not packed: they may learn."""
+        return {name: value for name, value in self.__dict__.items() if name != "packed"}
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[..., in] to [..., out]."""
+        learns = torch.is_grad_enabled() and (input.requires_grad or self.weight.requires_grad)
+        if self.packed is None or learns or input.device.type != "cpu" or input.dtype != torch.float32:
+            return super().forward(input)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(input, self.packed, self.bias, "none", [], "")
+        return result
+
+
+def pack(module: nn.Module) -> int:
+    """Pack all frozen float32 linear layers of a module in place; returns how many, 0 where oneDNN is missing.
+
+    Parameters and their names stay as they are. Weights must not change after it.
+    """
+    if not (torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+        return 0
+    layers = [layer for layer in module.modules() if type(layer) is nn.Linear and _packable(layer)]
+    for layer in layers:
+        packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), TYPICAL_ROWS)
+        layer.__class__ = PackedLinear
+        layer.packed = packed
+    return len(layers)
+
+
+def _packable(layer: nn.Linear) -> bool:
+    weight = layer.weight
+    return weight.device.type == "cpu" and weight.dtype == torch.float32 and not weight.requires_grad
