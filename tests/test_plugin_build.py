@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import gc
-import shutil
 import subprocess
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bridge.timeline_cache import EngineSide, discover
-from tests.timeline_helpers import PLUGIN, ROOT, shm_folder
+from tests.hosts import clap_host
+from tests.hosts.attacca_plugin import build_plugins
+from tests.plugin_helpers import ExactMap
+from tests.timeline_helpers import PLUGIN, shm_folder
 
-DPF = Path("/usr/share/dpf/distrho/DistrhoPlugin.hpp")
+DPF = Path("/usr/share/dpf/distrho")
 NAMES = ("Attacca", "AttaccaNotes")
 
 
@@ -28,16 +30,17 @@ def make(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def built() -> Path:
     """The folder of the built bundles, shared by all tests: made where something changed."""
-    if shutil.which("g++") is None or not DPF.exists():
-        pytest.skip("needs g++ and DPF: sudo apt install g++ dpf-source")
-    folder = ROOT / "build" / "plugin"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = make(f"BUILD={folder}", "all")
+    return build_plugins().folder
+
+
+@pytest.mark.parametrize("notes", [0, 1])
+def test_the_plugins_compile_without_a_warning(built: Path, notes: int) -> None:
+    includes = [f"-I{PLUGIN / 'dpf'}", "-isystem", str(DPF), "-isystem", str(DPF / "src")]
+    defines = [f"-DATTACCA_NOTES={notes}", "-DDISTRHO_PLUGIN_TARGET_LV2", "-DNDEBUG"]
+    source = str(PLUGIN / "dpf" / "format.cpp")
+    command = ["g++", "-fsyntax-only", "-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *includes, *defines]
+    done = subprocess.run([*command, source], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    assert "warning" not in done.stderr, done.stderr
-    return folder
 
 
 def binary(built: Path, name: str, kind: str) -> Path:
@@ -141,3 +144,39 @@ def test_another_rate_is_another_cache(built: Path, folder: Path) -> None:
     del plugin
     gc.collect()
     assert discover(folder) == []
+
+
+SONG = ExactMap.of(48_000, (2, 120, 4, 4), (2, 132, 7, 8), (20, 100, 4, 4))
+
+
+@pytest.mark.parametrize("seconds", [True, False])
+def test_clap_plays_the_cache_at_the_song_position(built: Path, folder: Path, seconds: bool) -> None:
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (500_000, 2)).astype(np.float32)
+    flags = clap_host.KNOWN | clap_host.PLAYING
+    with clap_host.ClapHost(built / "Attacca.clap", "attacca.attacca") as host:
+        host.block(_moment(0, clap_host.KNOWN), 512)
+        engine = EngineSide.attach(discover(folder)[0].path)
+        engine.publish_map(SONG.segments())
+        engine.write(0, sound)
+        for start in (0, 150_000, 96_000):
+            told = flags if seconds else flags & ~clap_host.SECONDS
+            heard = [host.block(_moment(at, told), 512) for at in range(start, start + 300 * 512, 512)]
+            off = 0 if start == 0 else 240
+            out = np.concatenate(heard)
+            assert np.array_equal(out[off:], sound[start + off : start + len(out)]), start
+        assert engine.counters().off_grid_blocks == 0 and engine.counters().misses == 0
+        engine.close()
+
+
+def _moment(frame: int, flags: int) -> clap_host.Moment:
+    bar, quarter = SONG.place(frame)
+    part = SONG.part(frame)
+    before = sum(
+        (min(bar, end) - one.bar) * Fraction(4 * one.numerator, one.denominator)
+        for one, end in zip(SONG.parts, [*(one.bar for one in SONG.parts[1:]), 10**6], strict=True)
+        if one.bar < bar
+    )
+    return clap_host.Moment(
+        frame / 48_000, float(before + quarter), float(part.tempo), int(bar), float(before), part.numerator,
+        part.denominator, flags,
+    )  # fmt: skip

@@ -21,6 +21,7 @@
 #include "fades.hpp"
 #include "position.hpp"
 #include "repeat.hpp"
+#include "tail.hpp"
 #include "tempo_map.hpp"
 #include "timeline_cache.hpp"
 
@@ -55,7 +56,7 @@ class Player {
         known_.assign(window, 0);
         run_.assign(window + 1, 0);
         for (auto& plane : input_) plane.assign(CHUNK_FRAMES, 0.0f);
-        for (auto& plane : tail_) plane.assign(fade_, 0.0f);
+        tail_.prepare(fade_);
         for (auto& plane : reserve_) plane.assign(fade_, 0.0f);
         repeat_.prepare(rate, fade_);
         map_.clear();
@@ -65,7 +66,8 @@ class Player {
     // Nothing sounds any more; the next block begins anew.
     void reset() {
         open_ = rolling_ = missing_ = gap_ = false;
-        tail_left_ = closing_ = 0;
+        closing_ = 0;
+        tail_.clear();
         voice_.set(0);
         repeated_.set(0);
         passed_.set(0);
@@ -106,7 +108,8 @@ class Player {
             const uint32_t count = std::min(frames - done, CHUNK_FRAMES);
             take_input(inputs, done, count, counts);
             const int64_t first = at.frame + done;
-            if (at.playing && inputs && cache.is_open()) cache.capture(first, count, input_[0].data(), input_[1].data());
+            if (at.playing && inputs && cache.is_open())
+                cache.capture(first, count, input_[0].data(), input_[1].data());
             look(cache, at, first, count, counts);
             for (uint32_t i = 0; i < count; ++i) {
                 if (at.playing) decide(first + i, i);
@@ -149,17 +152,12 @@ class Player {
 
     // The play head left (a jump, a stop): 5 ms of what would have come fade out.
     void leave(bool still_playing) {
-        for (uint32_t i = 0; i < fade_; ++i) {
-            const float out = 1.0f - smooth(i, fade_);
-            float left = 0, right = 0, l, r;
-            const float voice = voice_.next(), repeated = repeated_.next();
-            if (open_) {
-                left = reserve_[0][i] * voice;
-                right = reserve_[1][i] * voice;
-            }
-            repeat_.sample(i, l, r);
-            add_tail(i, (left + l * repeated) * out, (right + r * repeated) * out);
-        }
+        tail_.add([&](uint32_t i, float& left, float& right) {
+            const float voice = open_ ? voice_.next() : 0.0f;
+            add_repeated(i, left, right);
+            left += open_ ? reserve_[0][i] * voice : 0.0f;
+            right += open_ ? reserve_[1][i] * voice : 0.0f;
+        });
         voice_.set(0);
         repeated_.set(0);
         carried_ = open_ && still_playing;
@@ -173,29 +171,19 @@ class Player {
         closing_ = 0;
     }
 
-    // Adds to the tail that sounds; what is left of it moves to the front first.
-    void add_tail(uint32_t index, float left, float right) {
-        if (index == 0) {
-            const uint32_t used = fade_ - tail_left_;
-            for (auto& plane : tail_) {
-                std::copy(plane.begin() + used, plane.end(), plane.begin());
-                std::fill(plane.end() - used, plane.end(), 0.0f);
-            }
-            tail_left_ = fade_;
-        }
-        tail_[0][index] += left;
-        tail_[1][index] += right;
-    }
-
     void drop_repeat() {
-        for (uint32_t i = 0; i < fade_; ++i) {
-            float l, r;
-            repeat_.sample(i, l, r);
-            const float gain = repeated_.next() * (1.0f - smooth(i, fade_));
-            add_tail(i, l * gain, r * gain);
-        }
+        tail_.add([&](uint32_t i, float& left, float& right) { add_repeated(i, left, right); });
         repeated_.set(0);
         repeat_.stop();
+    }
+
+    // The repetition `ahead` frames from now, at the gain that it would have then.
+    void add_repeated(uint32_t ahead, float& left, float& right) {
+        float l, r;
+        repeat_.sample(ahead, l, r);
+        const float gain = repeated_.next();
+        left += l * gain;
+        right += r * gain;
     }
 
     // Frames since the bar line at the block's start: the host's word, else the map's.
@@ -294,18 +282,13 @@ class Player {
     // The cache ends within 5 ms (or is gone): what is left fades out as a tail.
     void close(int64_t frame, uint32_t i) {
         const uint32_t there = run_[i];
-        for (uint32_t k = 0; k < fade_; ++k) {
-            const float gain = voice_.next() * (1.0f - smooth(k, fade_));
-            float left = 0, right = 0;
-            if (k < there) {
-                left = left_[i + k];
-                right = right_[i + k];
-            } else if (i + k < fade_) {
-                left = reserve_[0][i + k];
-                right = reserve_[1][i + k];
-            }
-            add_tail(k, left * gain, right * gain);
-        }
+        tail_.add([&](uint32_t k, float& left, float& right) {
+            const float gain = voice_.next();
+            const bool reserved = k >= there && i + k < fade_;
+            if (k >= there && !reserved) return;
+            left = (reserved ? reserve_[0][i + k] : left_[i + k]) * gain;
+            right = (reserved ? reserve_[1][i + k] : right_[i + k]) * gain;
+        });
         open_ = false;
         gap_ = true;
         closing_ = there;
@@ -338,12 +321,7 @@ class Player {
             left = scrubbed(left_[i], counts.scrubbed) * voice;
             right = scrubbed(right_[i], counts.scrubbed) * voice;
         }
-        if (tail_left_ > 0) {
-            const uint32_t at = fade_ - tail_left_--;
-            left += scrubbed(tail_[0][at], counts.scrubbed);
-            right += scrubbed(tail_[1][at], counts.scrubbed);
-            tail_[0][at] = tail_[1][at] = 0;
-        }
+        tail_.take(left, right, counts.scrubbed);
         if (open_) repeat_.heard(left, right);
         count(frame, counts);
         const float repeated = repeated_.next();
@@ -388,7 +366,8 @@ class Player {
     Repeat repeat_;
     Position block_;
     Settings settings_;
-    std::vector<float> left_, right_, input_[2], tail_[2], reserve_[2];
+    Tail tail_;
+    std::vector<float> left_, right_, input_[2], reserve_[2];
     std::vector<uint8_t> known_;
     std::vector<uint32_t> run_;
     Ramp voice_, repeated_, passed_, gain_, dry_;
@@ -400,7 +379,7 @@ class Player {
     bool started_ = false;  // ... after a start
     bool carried_ = false;  // ... and the voice was open before it
     bool on_grid_ = true;
-    uint32_t tail_left_ = 0, closing_ = 0;
+    uint32_t closing_ = 0;
     int64_t expected_ = 0, line_ = NO_FRAME, landing_ = NO_FRAME;
     uint64_t jumps_ = 0;
 };

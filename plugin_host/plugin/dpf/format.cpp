@@ -1,4 +1,4 @@
-// One plugin in one format: DPF's adapter, with the host's own time in place of DPF's (see host_time.hpp), and the plugin.
+// One plugin in one format: DPF's adapter, with the host's own time in place of DPF's (host_time.hpp), and the plugin.
 //
 // Compiled once for each plugin (ATTACCA_NOTES) and format (DISTRHO_PLUGIN_TARGET_x). The macros below change three
 // expressions of DPF's adapters: which flag lets it divide by a meter (none does), what time it hands to the plugin,
