@@ -21,6 +21,7 @@ from bridge import timeline_cache as caches
 from bridge import timeline_layout as layout
 from bridge.live_messages import LiveAudio, LiveCommand, LiveStatus
 from bridge.live_report import check_command, obey, status_of
+from bridge.live_request import STEPS
 from bridge.live_session import LiveSession
 from engine.errors import AttaccaError, BadRequest
 from engine.resident import Resident
@@ -46,9 +47,11 @@ class Live:
         folder: Path | None = None,
         listener: Listener | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        steps: int = STEPS,
     ) -> None:
         """folder: where the caches are, else the machine's. listener: hears what is written, on the live thread."""
         self._resident, self._folder, self._listener, self._clock_ns = resident, folder, listener, clock_ns
+        self._steps = steps
         self._sessions: dict[str, LiveSession] = {}
         self._resting: dict[str, int] = {}
         self._calls: deque[Callable[[], None]] = deque()
@@ -128,7 +131,7 @@ class Live:
         def tell(generation: int, first_frame: int, audio: Audio) -> None:
             self._tell(instance, side.rate, generation, first_frame, audio)
 
-        self._sessions[instance] = LiveSession(side, self._resident, tell, self._wake.set, self._clock_ns)
+        self._sessions[instance] = LiveSession(side, self._resident, tell, self._wake.set, self._clock_ns, self._steps)
 
     def _detach(self, instance: str) -> None:
         session = self._sessions.pop(instance, None)

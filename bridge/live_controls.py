@@ -57,7 +57,7 @@ class Controls:
         found = differences(wishes_of(self._knobs, self._words), wishes_of(knobs, words))
         arrived_ns = knobs.monotonic_ns if knobs.changes != self._knobs.changes else now_ns
         for kind, patch in found.items():
-            session.asks.ask(session.horizon, kind, session.quantise, arrived_ns, patch)
+            session.asks.ask(session.horizon, kind, session.quantise or "bar", arrived_ns, patch)
         self._knobs, self._words = knobs, words
         self._look_ahead()
         return bool(found)
@@ -102,9 +102,7 @@ class Controls:
         assert song is not None
         if not session.melody.hear(note.data, session.place_at(max(0, note.frame)), song):
             return
-        quantise: Quantise = "bar" if session.melody.policy == "echo" else "beat"
-        if session.quantise == "now" and session.melody.policy == "now":
-            quantise = "now"
+        quantise: Quantise = "bar" if session.melody.policy == "echo" else session.quantise or "beat"
         change = session.asks.ask(session.horizon, "note", quantise, note.monotonic_ns, {})
         session.melody.aim(change.at.bar)
 

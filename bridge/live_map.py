@@ -9,6 +9,7 @@ there on. Before the first piece its own tempo and meter hold. Positions are exa
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -57,6 +58,7 @@ class ProjectMap:
     rate: int
     pieces: tuple[Piece, ...]
     _memo: dict[tuple[int, Fraction], int] = field(default_factory=dict, compare=False, repr=False)
+    _recent: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=16), compare=False, repr=False)
 
     @cached_property
     def _firsts(self) -> list[int]:
@@ -85,6 +87,14 @@ class ProjectMap:
         return self._memo[key]
 
     def bar_at(self, frame: int) -> int:
+        for first, end, bar in self._recent:
+            if first <= frame < end:
+                return bar
+        bar = self._bar_at(frame)
+        self._recent.append((self.frame(bar), self.frame(bar + 1), bar))
+        return bar
+
+    def _bar_at(self, frame: int) -> int:
         piece = self.piece_at(frame)
         bar = piece.bar + piece.quarters(Fraction(frame), self.rate) // piece.meter.bar_quarters
         while self.frame(bar) > frame:

@@ -39,7 +39,7 @@ def status_of(session: LiveSession, traces: int = 0) -> LiveSessionStatus:
         failures=session.jobs.failures,
         late_frames=0 if session.writer is None else session.writer.late_frames,
         policy=session.melody.policy,
-        quantise=session.quantise,
+        quantise=session.quantise or "bar",
         takes=tuple(LiveTake(bar=take.bar, take=take.number) for take in session.takes.all()),
         traces=tuple(trace.told() for trace in list(session.asks.traces)[len(session.asks.traces) - traces :]),
         error=session.jobs.error,

@@ -115,6 +115,7 @@ def request_for(
     wishes: Wishes,
     context: Context | None,
     melody: tuple[Note, ...] | None,
+    steps: int = STEPS,
     deadline_ms: int | None = None,
 ) -> tuple[Request, Audio | None]:
     """The request of a job, and the audio that travels beside it."""
@@ -134,7 +135,7 @@ def request_for(
         at_beat=float(job.at.quarter) if job.at.quarter else None,
         source_offset=_offset(first - song.exact(base)),
         seed=(wishes.seed + job.at.bar * SEED_STEP) % SEEDS,
-        steps=STEPS,
+        steps=steps,
         guidance=wishes.guidance,
         prompts=_prompts(wishes),
         intensity=(CurvePoint(beat=0.0, db=wishes.intensity_db),) if loud else None,

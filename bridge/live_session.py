@@ -23,7 +23,7 @@ from bridge.live_hold import HeldBars, held_bars
 from bridge.live_jobs import Jobs
 from bridge.live_map import ProjectMap
 from bridge.live_melody import Melody
-from bridge.live_request import CONTEXT_S, context_of, request_for
+from bridge.live_request import CONTEXT_S, STEPS, context_of, request_for
 from bridge.live_takes import Takes
 from bridge.live_writer import Tell, Writer
 from bridge.timeline_engine import EngineSide
@@ -49,13 +49,14 @@ class LiveSession:
         tell: Tell,
         wake: Callable[[], None],
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        steps: int = STEPS,
     ) -> None:
-        self.side, self._clock_ns, self._tell = side, clock_ns, tell
+        self.side, self._clock_ns, self._tell, self._steps = side, clock_ns, tell, steps
         self.follower = Follower(side)
         self.jobs = Jobs(resident, side.instance, wake)
         self.asks, self.melody, self.takes = Asks(), Melody(), Takes()
         self.controls = Controls(self)
-        self.quantise: Quantise = "bar"
+        self.quantise: Quantise | None = None
         self.panicked = False
         self.horizon: Horizon | None = None
         self.writer: Writer | None = None
@@ -118,11 +119,11 @@ class LiveSession:
 
         None: the one that the cache has already, from an earlier engine.
         """
-        assert self.follower.song is not None
         before, generation = self.horizon, self.side.generation
         if song is not None:
             self.follower.announce(song)
             self.side.publish_map(song.segments())
+        assert self.follower.song is not None
         if before is None:
             self.horizon = Horizon(self.follower.song, self.side.rate, head=self.head)
             self.writer = Writer(self.side, self.horizon, self.takes, self._tell)
@@ -149,13 +150,16 @@ class LiveSession:
 
     def _take_results(self, horizon: Horizon) -> None:
         for event in self.jobs.events():
-            if isinstance(event, BarReady) and horizon.running is not None and self.writer is not None:
-                song = self.follower.song
-                assert song is not None
-                if horizon.wanted():
-                    self._took(self.writer.piece(horizon.running, event.bar, song), event.bar.first_frame)
-            elif isinstance(event, Ended):
+            if isinstance(event, Ended):
                 self._ended(horizon, event)
+            elif not horizon.wanted():
+                self._drop_job(horizon)
+                return
+            elif isinstance(event, BarReady) and horizon.running is not None:
+                assert self.writer is not None
+                assert self.follower.song is not None
+                changed = self.writer.piece(horizon.running, event.bar, self.follower.song)
+                self._took(changed, event.bar.first_frame)
 
     def _took(self, changed: int | None, first_frame: int) -> None:
         now_ns = self._clock_ns()
@@ -202,7 +206,9 @@ class LiveSession:
         context = context_of(self.side, song, job, captured="continue" in kinds)
         melody = self.melody.targets(job, song)
         deadline_ms = self._deadline_ms(job)
-        request, inline = request_for(request_id, job, song, self.asks.wishes, context, melody, deadline_ms)
+        request, inline = request_for(
+            request_id, job, song, self.asks.wishes, context, melody, self._steps, deadline_ms
+        )
         self.side.protect(horizon.protected(round(CONTEXT_S * self.side.rate)))
         self.writer.begin()
         horizon.began(job)

@@ -50,6 +50,7 @@ class Options:
     midi_in: str | None = None
     fake_seconds_per_bar: float = 0.0
     live: bool = True
+    live_steps: int = 2
     cache_dir: Path | None = None
 
 
@@ -91,7 +92,7 @@ class Server:
         session.count(lambda: {"bugs": self.loop.callback_errors})
         if self.options.live:
             heard = self.zeromq.hear_live if self.zeromq is not None else None
-            self.live = session.live = Live(self.resident, self.options.cache_dir, heard)
+            self.live = session.live = Live(self.resident, self.options.cache_dir, heard, steps=self.options.live_steps)
             session.count(lambda: {"live bugs": self.live.bugs if self.live else 0})
         for socket in (self.zeromq, self.osc):
             if socket is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bridge.commands.bundles import bundle_path
-from bridge.commands.common import Real, json_option, print_line, remark
+from bridge.commands.common import Real, Whole, json_option, print_line, remark
 from bridge.protocol import DEFAULT_OSC, DEFAULT_ZMQ
 from engine.errors import BadRequest
 
@@ -29,6 +29,7 @@ path = click.Path(path_type=Path)
     "--midi-in", metavar="PORT", help="Live notes become the next melody: a port, virtual:NAME or socket:HOST:PORT."
 )
 @click.option("--live/--no-live", default=True, show_default=True, help="Serve the plugins of this machine's hosts.")
+@click.option("--live-steps", type=Whole(1, 8), default=2, show_default=True, help="Steps of the sampler, live.")
 @click.option("--fake-seconds-per-bar", type=Real(0, 60), default=0.0, hidden=True)
 def serve(bundle: Path | None, fake: bool, osc_allow: tuple[str, ...], **options: Any) -> None:
     """Runs the engine: loads, warms up, says "ready {json}", then takes requests until it is stopped."""
