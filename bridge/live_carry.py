@@ -1,5 +1,7 @@
 """Bars that a new tempo map leaves where they were are carried into its generation, a second of audio at a time.
 
+Seconds end where slots do: a slot belongs to one generation, and writing half of it drops the other half.
+
 *Threading*: the live thread owns it; a step takes about a millisecond.
 """
 
@@ -10,6 +12,7 @@ import numpy as np
 from bridge.live_map import ProjectMap
 from bridge.live_writer import Tell
 from bridge.timeline_engine import EngineSide
+from bridge.timeline_layout import SLOT_FRAMES
 from engine.horizon import Horizon
 from engine.timing import round_half_up
 
@@ -31,8 +34,12 @@ class Carry:
     """What is still to be carried over, nearest to the head first."""
 
     def __init__(self, generation: int, old: ProjectMap, new: ProjectMap, there: list[Span], near: int) -> None:
-        limit, step = agree_until(old, new), old.rate
-        parts = [(at, min(at + step, end, limit)) for first, end in there for at in range(first, min(end, limit), step)]
+        limit, step = agree_until(old, new), old.rate // SLOT_FRAMES * SLOT_FRAMES
+        parts = [
+            (max(at, first), min(at + step, end, limit))
+            for first, end in there
+            for at in range(first // step * step, min(end, limit), step)
+        ]
         self._generation = generation
         self._parts = sorted(parts, key=lambda part: -abs(part[0] - near))[-MAX_SECONDS:]
 
