@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks import stage
 from benchmarks.kill import head, wait_past
-from benchmarks.soak import conclude, engine_options
+from benchmarks.soak import conclude, engine_options, in_a_sentence
 from benchmarks.stage import BlockHost, Played, Score
 from bridge import timeline_layout as layout
 from bridge.commands import measure
@@ -170,9 +170,10 @@ def show(found: dict[str, Any], bundle: str) -> None:
 @click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
 @click.option("--json", "as_json", is_flag=True)
 def main(count: int, bundle: Path | None, fake: bool, tempo: float, results: Path | None, as_json: bool) -> None:
-    name, options = engine_options(bundle, fake)
-    where = measure.facts(name)
-    found = run(options, count, tempo)
+    with in_a_sentence():
+        name, options = engine_options(bundle, fake)
+        where = measure.facts(name)
+        found = run(options, count, tempo)
     if not as_json:
         show(found, name)
     conclude("jump", found, where, results, as_json)

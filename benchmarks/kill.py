@@ -1,6 +1,6 @@
 """An engine killed in the middle of a bar, again and again, while a block host plays.
 
-    python -m benchmarks.kill [--count 100] [--bundle DIR | --fake] [--tempo 240] [--json]
+    python -m benchmarks.kill [--count 100] [--bundle DIR | --fake] [--tempo 160] [--json]
 
 Each turn: an engine takes up the cache of a rolling block host; when the look-ahead is ready again it is killed with
 SIGKILL at a random place of a bar; the host plays on; a while after the last rendered frame the next engine starts.
@@ -24,7 +24,6 @@ import os
 import random
 import signal
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,15 +32,17 @@ import click
 import numpy as np
 
 from benchmarks import listening, stage
-from benchmarks.soak import conclude, engine_options
+from benchmarks.soak import conclude, engine_options, in_a_sentence
 from benchmarks.stage import BlockHost, Played, Score
 from benchmarks.watcher import Watcher
 from bridge.commands import measure
+from engine.errors import Unavailable
 from engine.types import Audio
 
 PER_HOST = 10
 TURN_S = 40.0
 CLICK_DB = 12.0
+NEVER_DB = 999.0
 FADE_S = 0.005
 REPEAT_GAIN = 0.5
 
@@ -98,24 +99,33 @@ def come_back(host: BlockHost, turn: Turn, ready_ns: int) -> None:
 
 
 def play(options: list[str], score: Score, count: int, dice: random.Random, folder: Path) -> tuple[list[Turn], Played]:
-    """One block host, `count` engines killed."""
+    """One block host, up to `count` engines killed: fewer where an engine does not get its look-ahead ready in time."""
     turns: list[Turn] = []
     with BlockHost(score, folder) as host:
-        for n in range(count + 1):
-            with stage.live_engine(*options) as engine:
-                ready_ns = time.monotonic_ns()
-                if n == 0:
-                    host.watcher.wait_ready(score.look_ahead)
-                    host.say("play")
-                    wait_past(host, int(1.5 * score.bar_frames))
-                else:
-                    come_back(host, turns[-1], ready_ns)
-                if n < count:
-                    host.watcher.wait_ready(score.look_ahead)
-                    turns.append(strike(host, engine.ready["pid"], dice))
-            if n < count:
-                wait_past(host, int(turns[-1].held_until + 0.5 * score.bar_frames))
+        try:
+            for n in range(count + 1):
+                turn(host, options, turns, n == count, dice)
+        except Unavailable as problem:
+            click.echo(f"after {len(turns)} engines of this host: {problem}", err=True)
         return turns, host.finish()
+
+
+def turn(host: BlockHost, options: list[str], turns: list[Turn], last: bool, dice: random.Random) -> None:
+    """An engine from its start to its death (the last one ends in peace) and on until the fallback has sounded."""
+    look_ahead, bar = host.score.look_ahead, host.score.bar_frames
+    with stage.live_engine(*options) as engine:
+        ready_ns = time.monotonic_ns()
+        if turns:
+            come_back(host, turns[-1], ready_ns)
+        else:
+            host.watcher.wait_ready(look_ahead)
+            host.say("play")
+            wait_past(host, int(1.5 * bar))
+        if last:
+            return
+        host.watcher.wait_ready(look_ahead)
+        turns.append(strike(host, engine.ready["pid"], dice))
+    wait_past(host, int(turns[-1].held_until + 0.5 * bar))
 
 
 def judge(turn: Turn, played: Played) -> dict[str, Any]:
@@ -163,9 +173,10 @@ def fade_out_click(played: Played, held: int) -> float:
     score = played.score
     settle, around = round(listening.SETTLE_S * score.rate), round(2 * FADE_S * score.rate)
     first, frames = held - around - settle, settle + 2 * around
-    parts = [listening.heard_at(played, first - k * round(score.bar_frames), frames) for k in (0, 1)]
-    heard, *clean = (part for part in parts if part is not None)
-    return listening.click_db(heard, clean, score.rate)
+    heard, earlier = (listening.heard_at(played, first - k * round(score.bar_frames), frames) for k in (0, 1))
+    if heard is None:
+        return NEVER_DB
+    return listening.click_db(heard, [earlier] if earlier is not None else [], score.rate)
 
 
 def fade_in_click(played: Played, back: int, turn: Turn) -> float:
@@ -178,7 +189,7 @@ def fade_in_click(played: Played, back: int, turn: Turn) -> float:
     begin, cached = turn.back
     clean = [cached[max(0, first - begin) : max(0, first - begin) + frames]]
     if heard is None:
-        return float("inf")
+        return NEVER_DB
     return listening.click_db(heard, [*clean, *([later] if later is not None else [])], score.rate)
 
 
@@ -193,7 +204,7 @@ def unequal(played: Played, back: int, turn: Turn) -> int | None:
 
 def verdicts(rows: list[dict[str, Any]], score: Score) -> dict[str, bool]:
     def each(name: str, low: float, high: float) -> bool:
-        return all(row.get(name) is not None and low <= row[name] <= high for row in rows)
+        return bool(rows) and all(row.get(name) is not None and low <= row[name] <= high for row in rows)
 
     return {
         "rendered_bars_play_on": each("early_frames", 0, 0),
@@ -201,21 +212,23 @@ def verdicts(rows: list[dict[str, Any]], score: Score) -> dict[str, bool]:
         "no_click": each("fade_out_click_db", -999, CLICK_DB) and each("fade_in_click_db", -999, CLICK_DB),
         "back_within_2_bars": each("back_bars", 0, 2),
         "back_on_the_grid": each("off_beat_frames", -1, 1) and each("unequal_frames", 0, 0),
-        "memory_outlives_the_engine": all(row["outlives"] for row in rows),
+        "memory_outlives_the_engine": bool(rows) and all(row["outlives"] for row in rows),
     }
 
 
 def run(options: list[str], count: int, tempo: float, seed: int = 1, limit_s: float = 3600.0) -> dict[str, Any]:
-    """Kills `count` engines, at most `PER_HOST` a block host, and stops early after `limit_s`."""
+    """Kills `count` engines, at most `PER_HOST` a block host; gives up after three hosts in a row without one."""
     rows: list[dict[str, Any]] = []
-    dice, end_s = random.Random(seed), time.monotonic() + limit_s
-    with stage.cache_dir() as folder, ExitStack():
-        while len(rows) < count and time.monotonic() < end_s:
+    dice, end_s, idle = random.Random(seed), time.monotonic() + limit_s, 0
+    with stage.cache_dir() as folder:
+        while len(rows) < count and time.monotonic() < end_s and idle < 3:
             turns_here = min(PER_HOST, count - len(rows))
             score = Score(TURN_S * (turns_here + 1), "kill", tempo=tempo, keep_audio=True)
             turns, played = play(options, score, turns_here, dice, folder)
-            rows += [judge(turn, played) for turn in turns]
-    return {"count": len(rows), "tempo": tempo, "turns": rows, "asked_for": verdicts(rows, score)}
+            rows += [judge(one, played) for one in turns]
+            idle = 0 if turns else idle + 1
+    asked_for = {"all_engines_killed": len(rows) == count, **verdicts(rows, score)}
+    return {"count": len(rows), "tempo": tempo, "turns": rows, "asked_for": asked_for}
 
 
 COLUMNS = (
@@ -238,7 +251,7 @@ def show(found: dict[str, Any], bundle: str) -> None:
 @click.option("--count", type=click.IntRange(1, 1000), default=100, show_default=True)
 @click.option("--bundle", type=click.Path(path_type=Path))
 @click.option("--fake", is_flag=True, help="Counts for no figure.")
-@click.option("--tempo", type=click.FloatRange(60, 300), default=240.0, show_default=True, help="Quarters a minute.")
+@click.option("--tempo", type=click.FloatRange(60, 300), default=160.0, show_default=True, help="Quarters a minute.")
 @click.option("--limit-minutes", type=click.FloatRange(1, 200), default=60.0, show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
 @click.option("--json", "as_json", is_flag=True)
@@ -251,9 +264,10 @@ def main(
     results: Path | None,
     as_json: bool,
 ) -> None:
-    name, options = engine_options(bundle, fake)
-    where = measure.facts(name)
-    found = run(options, count, tempo, limit_s=60 * limit_minutes)
+    with in_a_sentence():
+        name, options = engine_options(bundle, fake)
+        where = measure.facts(name)
+        found = run(options, count, tempo, limit_s=60 * limit_minutes)
     if not as_json:
         show(found, name)
     conclude("kill", found, where, results, as_json)

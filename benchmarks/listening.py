@@ -141,6 +141,18 @@ def against_cache(played: Played, watcher: Watcher, at_most_s: float = 60.0) -> 
     return {"compared": len(heard), "different": int(different.sum())}
 
 
+def same_share(played: Played, other: Played, at_most_s: float = 60.0) -> float:
+    """The share of sounding project frames, from 0 on, at which two hosts played the same samples."""
+    rolls = [one.rows["frame"][(one.rows["flags"] & ROLLING) > 0] for one in (played, other)]
+    frames = min(int(roll.max()) for roll in rolls if len(roll)) if all(map(len, rolls)) else 0
+    heard = [heard_at(one, 0, min(frames, round(at_most_s * one.score.rate))) for one in (played, other)]
+    if heard[0] is None or heard[1] is None:
+        return 1.0
+    sounding = (np.abs(heard[0]).max(axis=1) > 1e-4) | (np.abs(heard[1]).max(axis=1) > 1e-4)
+    same = (heard[0] == heard[1]).all(axis=1) & sounding
+    return round(float(same.sum() / max(1, sounding.sum())), 4)
+
+
 def heard_at(played: Played, first_frame: int, frames: int, from_block: int = 0) -> Audio | None:
     """What was played for project frames from `first_frame` on, [frames, 2], as the play head last passed them.
 
