@@ -77,18 +77,17 @@ class Vocoder(nn.Module):
 
 
 @lru_cache(maxsize=8)
-def noise_spectrum(seed: int) -> NDArray[np.complex64]:
-    """A period of the spectrum of endless white noise at hop 256 [512, BINS], median level 0 dB; not to be changed.
+def noise_spectrum(seed: int) -> tuple[NDArray[np.complex64], np.float32]:
+    """(a period of the spectrum of endless white noise at hop 256 [512, BINS], the gain to a median level of 0 dB).
 
-    4 MB each; the last few seeds are kept, because a live session renders with one seed again and again.
+    Not to be changed. 4 MB each; the last few seeds are kept, because a live session keeps its seed.
     """
-    generator = torch.Generator().manual_seed(seed)
-    wave = torch.randn(NoiseSource.PERIOD, generator=generator)
-    looped = torch.cat([wave[-F.WINDOW :], wave, wave[: F.WINDOW]])
-    spectrum = F.stft(looped, HOP)[F.WINDOW // HOP :][: NoiseSource.PERIOD // HOP]
-    scale = torch.exp(torch.log(spectrum.abs().clamp_min(1e-9)).mean())
-    frames: NDArray[np.complex64] = (spectrum / scale).numpy().astype(np.complex64, copy=False)
-    return frames
+    wave = torch.randn(NoiseSource.PERIOD, generator=torch.Generator().manual_seed(seed))
+    around = torch.cat([wave[-F.WINDOW // 2 :], wave, wave[: F.WINDOW // 2]])
+    spectrum = torch.fft.rfft(around.unfold(0, F.WINDOW, HOP)[: NoiseSource.PERIOD // HOP] * F.hann())
+    power = spectrum.real.square() + spectrum.imag.square()
+    gain = torch.exp(-0.5 * torch.log(power.clamp_min(1e-12)).mean())
+    return spectrum.numpy(), np.float32(gain.item())
 
 
 class NoiseSource:
@@ -97,11 +96,16 @@ class NoiseSource:
     PERIOD = 1 << 17
 
     def __init__(self, seed: int) -> None:
-        self.frames = noise_spectrum(seed)
+        self.raw, self.gain = noise_spectrum(seed)
+
+    @property
+    def frames(self) -> NDArray[np.complex64]:
+        """The whole period [512, BINS]."""
+        return self.take(0, len(self.raw))
 
     def take(self, first: int, count: int) -> NDArray[np.complex64]:
         """Frames first ... first + count of the looped spectrum, [count, BINS]; median level 0 dB."""
-        return self.frames[np.arange(first, first + count) % len(self.frames)]
+        return self.raw[np.arange(first, first + count) % len(self.raw)] * self.gain
 
 
 def noise_share(level: Tensor, spread: Tensor) -> Tensor:
