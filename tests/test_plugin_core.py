@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import math
+import threading
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -324,7 +326,10 @@ def test_a_taken_instance_id_gets_a_new_one_and_words_are_told(library: ctypes.C
             library.pl_set_instance(twin.core, name.encode())
             twin.process(FOUR.told(0), 64)
             assert twin.instance != name and twin.path.exists() and core.path.exists()
+            second = EngineSide.attach(twin.path)
             library.pl_set_instance(twin.core, b"mine")
+            assert not second.alive and len(list(core.folder.iterdir())) == 2, "the old one is gone at once"
+            second.close()
             library.pl_set_instance(twin.core, b"no/good")
             twin.process(FOUR.told(64), 64)
             twin.process(FOUR.told(128), 64)
@@ -332,6 +337,33 @@ def test_a_taken_instance_id_gets_a_new_one_and_words_are_told(library: ctypes.C
         finally:
             twin.delete()
         assert [path.name for path in core.folder.iterdir()] == [f"attacca-{core.instance}"]
+
+
+def test_a_cache_changes_hands_while_the_audio_thread_plays(library: ctypes.CDLL) -> None:
+    with core_with_engine(library) as (core, _):
+        over = threading.Event()
+        blocks = 0
+
+        def play() -> None:
+            nonlocal blocks
+            while not over.is_set():
+                assert np.isfinite(core.process(FOUR.told(blocks * 64), 64)).all()
+                blocks += 1
+
+        player = threading.Thread(target=play)
+        player.start()
+        for turn in range(60):
+            library.pl_set_instance(core.core, f"name-{turn}".encode())
+            library.pl_set_prompts(core.core, b"a" * turn, b"b", turn)
+            time.sleep(0.002)
+        over.set()
+        player.join(20)
+        assert blocks > 60 and core.instance == "name-59"
+        assert [path.name for path in core.folder.iterdir()] == ["attacca-name-59"]
+        core.process(FOUR.told(0), 64)
+        again = EngineSide.attach(core.path)
+        assert again.alive and again.words().seed == 59 and again.knobs().guidance == 2
+        again.close()
 
 
 def test_another_rate_is_another_cache_and_the_same_rate_keeps_it(library: ctypes.CDLL) -> None:

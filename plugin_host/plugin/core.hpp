@@ -5,7 +5,7 @@
 // one try. *Any* thread calls `set` and `get`: atomics. *Main* threads call `open`, `close` and `set_words`: they take
 // a mutex that the audio thread never looks at, and they may allocate. A cache that has to change while the audio
 // thread runs (an instance id recalled with a project) is handed over by an atomic pointer and taken at the start of a
-// block; the old one comes back the same way and is closed by the next main call.
+// block; the old one, whose file is gone by then, comes back the same way and is freed by the next main call.
 #pragma once
 #include <atomic>
 #include <cmath>
@@ -71,10 +71,13 @@ class Core {
         if (!is_instance(instance) || instance == instance_) return "";
         instance_ = instance;
         if (rate_ == 0) return "";
+        TimelineCache* const old = named_;
         auto made = std::make_unique<TimelineCache>();
         const std::string problem = make(*made);
-        if (problem.empty()) delete next_.exchange(made.release());
-        return problem;
+        if (!problem.empty()) return problem;
+        if (old != nullptr) old->disown();
+        delete next_.exchange(made.release());
+        return "";
     }
 
     // The id to save with the project: that of the cache, which is new where the wished one was taken.

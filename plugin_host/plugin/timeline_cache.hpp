@@ -90,6 +90,16 @@ class TimelineCache {
         knob_changes_ = word_changes_ = 0;
     }
 
+    /// Unlinks our own file and gives up its lock while the audio thread may still be playing from the memory: nobody
+    /// finds it any more and its engine lets go. `close` comes later.
+    void disown() {
+        if (!owner_)
+            return;
+        if (same_file(fd_, path_))
+            unlink(path_.c_str());
+        drop_lock(fd_, CREATOR_BYTE);
+    }
+
     bool is_open() const { return memory_ != nullptr; }
     const std::string& instance() const { return instance_; }
     const std::string& path() const { return path_; }

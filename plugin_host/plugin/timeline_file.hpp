@@ -75,6 +75,12 @@ inline bool take_lock(int fd, off_t byte) {
     return fcntl(fd, F_OFD_SETLK, &request) == 0;
 }
 
+/// Gives a byte's lock back.
+inline void drop_lock(int fd, off_t byte) {
+    struct flock request = lock_request(F_UNLCK, byte);
+    fcntl(fd, F_OFD_SETLK, &request);
+}
+
 /// Whether another open file holds this byte's lock.
 inline bool is_locked(int fd, off_t byte) {
     struct flock request = lock_request(F_WRLCK, byte);
