@@ -71,7 +71,8 @@ class Asks:
         for trace in traces:
             trace.request_id = request_id
             kinds.add(trace.kind)
-        self._written = {request_id: traces} if traces else {}
+        if traces:
+            self._written[request_id] = traces
         return kinds
 
     def again(self, request_id: str) -> list[Trace]:

@@ -89,6 +89,11 @@ class Jobs:
         ordered = sorted(self._latencies)
         return min(MAX_LATENCY_S, ordered[math.ceil(LATENCY_QUANTILE * len(ordered)) - 1])
 
+    @property
+    def least_latency_s(self) -> float:
+        """The shortest of the last 32: how soon a gap under the head may be filled."""
+        return min(self._latencies, default=FIRST_LATENCY_S)
+
     def _listen(self, event: Event) -> None:
         if isinstance(event, BarReady | Ended):
             self._events.append(event)

@@ -185,7 +185,7 @@ class LiveSession:
     # ---- what to do ----------------------------------------------------------------------
 
     def _serve(self, horizon: Horizon, now_ns: int) -> None:
-        horizon.latency_s = self.jobs.latency_s
+        horizon.latency_s, horizon.least_latency_s = self.jobs.latency_s, self.jobs.least_latency_s
         horizon.silent = self.panicked or not self.controls.live
         if horizon.running is not None and not horizon.wanted():
             self._drop_job(horizon)

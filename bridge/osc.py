@@ -20,20 +20,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from bridge import addresses, osc_codec, protocol
+from bridge import addresses, osc_codec, osc_live, protocol
 from bridge.clock import seconds_until
-from bridge.live_messages import LiveCommand
 from bridge.loop import Loop
 from bridge.osc_codec import MAX_DATAGRAM_BYTES, Malformed, Message
 from bridge.render_folder import RenderFolder
-from bridge.session import Session, live_of
+from bridge.session import Session
 from engine.errors import AttaccaError, BadRequest, Refused, Unavailable
 from engine.events import BarReady, Ended, Event, Progress
 from engine.types import Audio, CurvePoint, Note, PromptPart, Report, Request
 
+LIVE = "/attacca/live/"
 MAX_AHEAD_S = 60.0
 LATE_S = 0.01
 MAX_SUBSCRIBERS = 32
@@ -81,12 +80,6 @@ class OscServer:
             "/attacca/ping": self._ping,
             "/attacca/subscribe": self._subscribe,
             "/attacca/panic": self._panic,
-            "/attacca/live/hold": self._hold,
-            "/attacca/live/recall": self._recall,
-            "/attacca/live/policy": self._policy,
-            "/attacca/live/quantise": self._quantise,
-            "/attacca/live/continue": lambda sender, values: self._live_command(sender, "continue"),
-            "/attacca/live/panic": lambda sender, values: self._live_command(sender, "panic"),
         }
 
     @property
@@ -148,7 +141,11 @@ class OscServer:
             return
         request_id = _id_of(row, message)
         try:
-            self._handlers[message.address](sender, addresses.check(row, message.args))
+            values = addresses.check(row, message.args)
+            if message.address.startswith(LIVE):
+                self._live_order(message.address, sender, values)
+            else:
+                self._handlers[message.address](sender, values)
         except AttaccaError as error:
             self._fail(sender, request_id, error)
 
@@ -229,33 +226,10 @@ class OscServer:
     def _panic(self, sender: Peer, values: tuple[Any, ...]) -> None:
         self._live().resident.cancel_all()
 
-    def _hold(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        if values[0]:
-            self._live_command(sender, "hold", bars=values[0])
-        else:
-            self._live_command(sender, "release")
-
-    def _recall(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        self._live_command(sender, "recall", bar=values[0], take=values[1])
-
-    def _policy(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        self._live_command(sender, "policy", policy=values[0])
-
-    def _quantise(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        self._live_command(sender, "quantise", quantise=values[0])
-
-    def _live_command(self, sender: Peer, action: str, **fields: Any) -> None:
-        """A command to all live sessions. Raises BadRequest and Refused; a session's own refusal comes as a `fail`."""
-        try:
-            command = msgspec.convert({"action": action, **fields}, LiveCommand)
-        except msgspec.ValidationError as error:
-            raise BadRequest(protocol.explain(error, LiveCommand)) from error
-
-        def answer(error: AttaccaError | None) -> None:
-            if error is not None:
-                self._loop.call(lambda: self._fail(sender, "", error))
-
-        live_of(self._live()).command(command, answer)
+    def _live_order(self, address: str, sender: Peer, values: tuple[Any, ...]) -> None:
+        osc_live.send(
+            self._live(), address, values, lambda error: self._loop.call(lambda: self._fail(sender, "", error))
+        )
 
     # ---- out ---------------------------------------------------------------------------------
 

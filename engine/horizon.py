@@ -42,6 +42,7 @@ class Horizon:
     rate: int
     look_ahead_bars: int = 2
     latency_s: float = 0.3
+    least_latency_s: float = 0.3
     silent: bool = False
     head: Head = field(default_factory=lambda: Head(0, False))
     hold: Hold | None = None
@@ -194,7 +195,7 @@ class Horizon:
 
         The bar under the head and the next `look_ahead_bars`; at least one stretch, however late renders are.
         """
-        commit = self.commit().frame
+        commit = self._soonest()
         reached = False
         for n, (first, end) in enumerate(islice(self._walk(self.head.frame), MAX_WALK)):
             if reached and n > self.look_ahead_bars:
@@ -258,6 +259,14 @@ class Horizon:
         return [(max(0, bar - context_frames), self.head.frame), *ranges, *([loop] if loop else [])]
 
     # ---- inside --------------------------------------------------------------------------
+
+    def _soonest(self) -> int:
+        """Where rendering begins: the commit point; before it in a gap, where each frame in time is one more heard."""
+        commit = self.commit().frame
+        soon = self.head.frame + self.safe_frames + round(self.least_latency_s * self.rate)
+        if self.head.rolling and self.head.frame < soon < commit and self.playable.until(soon) == soon:
+            return soon
+        return commit
 
     def _plan(self) -> Job | None:
         """What is missing and heard soonest, as if nothing were rendering."""

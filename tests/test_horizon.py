@@ -119,6 +119,14 @@ def test_a_rolling_head_gets_what_can_still_be_heard() -> None:
     assert job.until_bar == 5
 
 
+def test_a_gap_under_the_head_is_filled_as_soon_as_can_be() -> None:
+    h = horizon(4100, least_latency_s=0.1)
+    h.latency_s = 0.8
+    job = render(h)
+    assert job.at.frame == 4100 + 2 * 10 + 20 + 100
+    assert h.change("knob", "now").at.frame == 4100 + 2 * 10 + 20 + 800
+
+
 def test_each_bar_line_asks_for_one_bar_more() -> None:
     h = horizon(0)
     settle(h)
@@ -139,7 +147,7 @@ def test_look_ahead_is_in_bars() -> None:
 
 def test_latency_above_a_bar_still_leads_to_a_bar_that_can_be_heard() -> None:
     h = horizon(100, look_ahead_bars=1)
-    h.latency_s = 4.5
+    h.latency_s = h.least_latency_s = 4.5
     job = h.next()
     assert job is not None
     assert job.at.frame >= 100 + 4500

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import time
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.live_helpers import RATE, THREE_TEMPI, beat, host, missed, stage, wait
+from bridge.timeline_cache import Transport
+from tests.live_helpers import RATE, THREE_TEMPI, Coloured, beat, host, missed, stage, wait
 
 
 def test_a_standing_host_has_its_bars_before_it_plays(tmp_path: Path) -> None:
@@ -155,3 +158,56 @@ def test_a_new_engine_takes_up_what_an_old_one_left(tmp_path: Path) -> None:
             first = s.status()
             assert first is not None
             assert first.renders <= 3
+
+
+def test_every_change_of_a_turning_knob_is_traced_to_its_sample(tmp_path: Path) -> None:
+    with stage(tmp_path, Coloured(0.15)) as s, host(tmp_path, "120") as h:
+        h.ready(2)
+        for n in range(12):
+            h.side.set_knobs(intensity_db=-30.0 + n)
+            assert missed(h.play(RATE // 6, speed=1)) == []
+        h.play(2 * RATE, speed=1)
+        traces = [trace for trace in s.traces() if trace.kind == "intensity"]
+        assert len(traces) >= 8
+        assert [trace for trace in traces if trace.first_written_ns is None] == []
+        assert all(trace.first_changed_frame >= trace.announced_frame for trace in traces)
+        s.explained(h)
+
+
+def test_an_unannounced_jump_is_covered_soon_and_a_visited_bar_at_once(tmp_path: Path) -> None:
+    with stage(tmp_path, Coloured(0.05)) as s, host(tmp_path, "120", block=128) as h:
+        h.ready(2)
+        h.play(RATE, speed=1)
+        h.locate(beat(h.song, 20, 0.7))
+        blocks = h.play(2 * RATE, speed=1)
+        gap = missed(blocks)
+        assert 0 < len(gap) * h.block < RATE, "about the render's own latency"
+        assert gap == [blocks[0].frame + k * h.block for k in range(len(gap))], "once covered, it stays"
+        h.locate(beat(h.song, 0, 1.0))
+        assert missed(h.play(RATE, speed=1)) == []
+        s.explained(h)
+
+
+def test_nonsense_from_a_host_harms_nobody(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    with stage(tmp_path), host(tmp_path) as h:
+        wild = [math.nan, math.inf, -1e300, -3.0, 0.0, 19.0, 20.0, 120.0, 400.0, 999.0]
+        for n in range(400):
+            transport = Transport(
+                frame=int(rng.choice([-(2**60), -5, 0, 7, 100_000, 2**40, 2**62])), monotonic_ns=time.monotonic_ns(),
+                playing=bool(rng.integers(2)), looping=bool(rng.integers(2)), musical=bool(rng.integers(4)),
+                block_frames=int(rng.choice([0, 1, 128, 2**31])), bar=int(rng.choice([-9, 0, 3, 2**50])),
+                quarter=float(rng.choice([*wild, 0.5])), tempo=float(rng.choice(wild)),
+                numerator=int(rng.choice([0, 3, 4, 7, 99])), denominator=int(rng.choice([0, 3, 4, 8])),
+                loop_first=int(rng.integers(-9, 99_999)), loop_last=int(rng.integers(-9, 99_999)),
+                jumps=int(rng.integers(9)), blocks=1000 + n,
+            )  # fmt: skip
+            h.side.report(transport)
+            h.side.push_note(int(rng.integers(-9, 10**6)), bytes(rng.integers(0, 256, 3).tolist()), 0)
+            h.side.set_knobs(intensity_db=float(rng.choice(wild)), blend=float(rng.choice(wild)), hold=n % 3)
+            time.sleep(0.003)
+        h.blocks, h.jumps = 5000, 50
+        h.side.set_knobs(live=1, hold=0, intensity_db=-60.0, blend=0.0)
+        h.ready(2)
+        assert missed(h.play(2 * RATE)) == []
+        assert all(np.isfinite(block.audio).all() for block in h.played)
