@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import subprocess
+import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +218,25 @@ class ExactMap:
             "denominator": part.denominator,
         }  # fmt: skip
         return CHostTime(**{**facts, **changes})
+
+
+FOUR = ExactMap.of(RATE, (100, 120, 4, 4))
+BAR = 4 * RATE // 2
+BEAT = RATE // 2
+PLACE = CPlace(0, 0.0, 120.0, 4, 4)
+"""120 in 4/4: of all tests that need no other."""
+
+
+@cache
+def core_library() -> ctypes.CDLL:
+    """The core, compiled once a process."""
+    folder = tempfile.TemporaryDirectory(prefix="attacca-core-")
+    atexit.register(folder.cleanup)
+    return load_core(build(Path(folder.name) / "core.so", "plugin_c_api.cpp", flags=["-fPIC", "-shared"]))
+
+
+def expected(first: int, frames: int) -> Planes:
+    return sound(np.arange(first, first + frames))
 
 
 class Oracle:

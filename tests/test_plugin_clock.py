@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge import timeline_layout as layout
-from tests.plugin_helpers import UNTOLD, UNTOLD_FRAME, CHostTime, ExactMap, build, load_core
+from tests.plugin_helpers import UNTOLD, UNTOLD_FRAME, CHostTime, ExactMap, core_library
 from tests.timeline_helpers import CPlace
 
 RATE = 48_000
@@ -22,9 +22,8 @@ TICK = Fraction(1, 1_920)
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    target = tmp_path_factory.mktemp("clock") / "core.so"
-    return load_core(build(target, "plugin_c_api.cpp", flags=["-fPIC", "-shared"]))
+def library() -> ctypes.CDLL:
+    return core_library()
 
 
 class Map:
