@@ -30,7 +30,6 @@ import click
 import numpy as np
 
 from benchmarks import stage
-from benchmarks.kill import head, wait_past
 from benchmarks.soak import conclude, engine_options, in_a_sentence
 from benchmarks.stage import BlockHost, Played, Score
 from bridge.client import Engine
@@ -99,9 +98,9 @@ def first_difference(before: Audio, first: int, host: BlockHost, known: Any) -> 
 def play_note(host: BlockHost, engine: Engine, dice: random.Random) -> Seen | None:
     """One note, held until it was answered; None: it was not."""
     instance, watcher = host.start["instance"], host.watcher
-    wait_past(host, head(watcher) + int(dice.uniform(0.5, 1.5) * host.score.bar_frames))
+    host.wait_past(host.head() + int(dice.uniform(0.5, 1.5) * host.score.bar_frames))
     serial = max([-1, *(trace.serial for trace in traces(engine, instance))])
-    first = head(watcher)
+    first = host.head()
     before, known = watcher.read(first, int(4 * host.score.bar_frames))
     pitch, sent_ns = dice.choice(PITCHES), time.monotonic_ns()
     host.say(f"note 90 {pitch:x} 64")

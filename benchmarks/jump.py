@@ -23,7 +23,6 @@ import click
 import numpy as np
 
 from benchmarks import stage
-from benchmarks.kill import head, wait_past
 from benchmarks.soak import conclude, engine_options, in_a_sentence
 from benchmarks.stage import BlockHost, Played, Score
 from bridge import timeline_layout as layout
@@ -39,7 +38,7 @@ TURN_BARS = 2 * STAY_BARS + SETTLE_BARS + 4
 def jump(host: BlockHost, target: int) -> int:
     """Locates; -> when the play head was there (monotonic ns)."""
     host.say(f"locate {target}")
-    host.watcher.wait(lambda w: abs(head(w) - target) < host.score.rate, "the play head at its target", 10)
+    host.watcher.wait(lambda w: abs(host.head() - target) < host.score.rate, "the play head at its target", 10)
     return time.monotonic_ns()
 
 
@@ -91,14 +90,14 @@ def play(options: list[str], score: Score, count: int, dice: random.Random) -> d
         host.say("play")
         home = 0
         for n in range(count):
-            wait_past(host, int(home + (SETTLE_BARS + dice.random()) * bar))
+            host.wait_past(int(home + (SETTLE_BARS + dice.random()) * bar))
             back = int(home + dice.uniform(0.1, 0.9) * bar)
             target = int((FAR_BARS * (n + 1) + dice.random()) * bar)
             jump(host, target)
-            wait_past(host, int(target + STAY_BARS * bar))
+            host.wait_past(int(target + STAY_BARS * bar))
             seen.append((target, back, cached_after(host, target, int(STAY_BARS * bar))))
             jump(host, back)
-            wait_past(host, int(back + bar / 2))
+            host.wait_past(int(back + bar / 2))
             home = target
             jump(host, target)
         played = host.finish()

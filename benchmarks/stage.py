@@ -178,6 +178,16 @@ class BlockHost:
         self._process.stdin.write("".join(f"{line}\n" for line in lines))
         self._process.stdin.flush()
 
+    def head(self) -> int:
+        """The project frame of the newest block."""
+        transport = self.watcher.transport()
+        return transport.frame if transport else 0
+
+    def wait_past(self, frame: int) -> None:
+        """Until the play head has passed a frame."""
+        seconds = max(0.0, (frame - self.head()) / self.score.rate)
+        self.watcher.wait(lambda _: self.head() > frame, f"play head past {frame}", seconds + 10)
+
     def next_block(self, ahead_s: float = 0.1) -> int:
         """The first block that is due `ahead_s` from now, for commands at a block."""
         since_ns = time.monotonic_ns() - int(self.start["start_ns"]) + round(ahead_s * 1e9)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import jump, listening, stage
+from benchmarks import jump, kill_judge, listening, stage
 from benchmarks.stage import JUMPED, OFF_GRID, ROLLING, ROW, BlockHost, Played, Score
 from bridge.timeline_cache import EngineSide, Segment
 from engine.errors import Unavailable
@@ -139,6 +139,29 @@ def test_a_wrong_option_is_one_sentence(folder: Path) -> None:
         time.sleep(0.1)
         with pytest.raises(Unavailable, match="no parameter 'loudness': intensity"):
             host.finish(wait=True)
+
+
+def test_a_render_that_is_cut_off_over_older_bars_is_found_and_heard(folder: Path, attached: list[EngineSide]) -> None:
+    """Oracle: one sine laid over another from 60 000 to 72 100 without a fade, and once with one of 20 ms."""
+    old, new = (0.4 * np.sin(2 * np.pi * hz * np.arange(120_000) / RATE + 1) for hz in (330, 350))
+    stereo = [np.repeat(wave[:, None], 2, axis=1).astype(np.float32) for wave in (old, new)]
+    fade = np.linspace(0, 1, 960, dtype=np.float32)[:, None]
+    clicks = []
+    for smooth in (False, True):
+        with BlockHost(Score(2.8, f"border-{smooth}", keep_audio=True), folder) as host:
+            side = engine_for(host, attached)
+            side.write(0, stereo[0])
+            laid = stereo[1][60_000:72_100].copy()
+            if smooth:
+                laid[-960:] = laid[-960:] * (1 - fade) + stereo[0][72_100 - 960 : 72_100] * fade
+            since_ns = time.monotonic_ns()
+            side.write(60_000, laid)
+            border = kill_judge.border_of(host.watcher, 0, 120_000, since_ns)
+            host.say(f"@{host.next_block()} play")
+            played = host.finish(wait=True)
+        assert border == 72_100 // 256 * 256
+        clicks.append(kill_judge.border_click(played, border))
+    assert clicks[0] > 12 > clicks[1]
 
 
 # ---- what is read from a log ----
