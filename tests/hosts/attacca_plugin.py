@@ -45,9 +45,8 @@ def build_plugins() -> Plugins:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder.parent / "plugin.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        made = subprocess.run(
-            ["make", "-C", str(ROOT / "plugin_host" / "plugin"), "all"], capture_output=True, text=True, timeout=300
-        )
+        command = ["make", "-j2", "-C", str(ROOT / "plugin_host" / "plugin"), "all"]
+        made = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert made.returncode == 0, made.stderr
     return Plugins(folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.hosts import juce_state
 from tests.hosts.song import Song
 
 PPQN = 960
@@ -23,34 +25,76 @@ def dawdreamer() -> Any:
 class DawDreamer:
     """A render engine whose graph is: sound -> plugins of NAME=PATH in a row -> out.
 
-    pads: plugins that come first (a gate). The song may change tempo where it likes; the host takes it up at the
-    next block, and counts position by the tempo that it told.
+    Plugins named in `beside` hang on the last of the row, beside each other; all are recorded. The song may change
+    tempo where it likes; the host takes it up at the next block, and counts position by the tempo that it told.
     """
 
-    def __init__(self, song: Song, plugins: dict[str, Path], audio: np.ndarray | None = None, block: int = 512) -> None:
+    def __init__(
+        self,
+        song: Song,
+        plugins: dict[str, Path],
+        audio: np.ndarray | None = None,
+        block: int = 512,
+        beside: dict[str, Path] | None = None,
+    ) -> None:
         self.daw = dawdreamer()
         self.song, self.block = song, block
         self.engine = self.daw.RenderEngine(song.rate, block)
         given = np.zeros((2, block), np.float32) if audio is None else np.ascontiguousarray(audio.T, np.float32)
         graph = [(self.engine.make_playback_processor("sound", given), [])]
-        self.plugins = {}
+        self.plugins: dict[str, Any] = {}
         for name, path in plugins.items():
-            processor = self.engine.make_plugin_processor(name, str(path))
-            graph.append((processor, [graph[-1][0].get_name()]))
-            self.plugins[name] = processor
+            graph.append((self._add(name, path), [graph[-1][0].get_name()]))
+        if beside:
+            trunk = graph[-1][0].get_name()
+            graph += [(self._add(name, path), [trunk]) for name, path in beside.items()]
+            graph.append((self.engine.make_add_processor("sum", [1.0] * len(beside)), list(beside)))
         self.engine.load_graph(graph)
         self.engine.set_bpm(self._tempi(), PPQN)
 
+    def _add(self, name: str, path: Path) -> Any:
+        self.plugins[name] = self.engine.make_plugin_processor(name, str(path))
+        self.plugins[name].record = True
+        return self.plugins[name]
+
     def _tempi(self) -> np.ndarray:
-        """The tempo of each 1/PPQN of a quarter, until a bar after the last part's beginning."""
-        tempi = [np.full(0, 0.0, np.float32)]
-        for one, after in zip(self.song.parts, self.song.parts[1:], strict=False):
-            tempi.append(np.full(int((after.bar - one.bar) * one.bar_quarters * PPQN), float(one.tempo), np.float32))
-        tempi.append(np.full(PPQN, float(self.song.parts[-1].tempo), np.float32))
-        return np.concatenate(tempi).astype(np.float32)
+        """The tempo of each 1/PPQN of a quarter, until a bar after the last part's beginning.
+
+        A part begins one pulse early: the host adds up floats, and may stand a hair before a line that it is on.
+        """
+        ends = [int(start * PPQN) - 1 for start in starts_in_quarters(self.song)[1:]]
+        tempi = [float(part.tempo) for part in self.song.parts]
+        lengths = np.diff([0, *ends, (ends or [0])[-1] + PPQN])
+        return np.repeat(np.array(tempi, np.float32), lengths)
 
     def parameters(self, name: str) -> dict[str, int]:
         return {entry["name"]: entry["index"] for entry in self.plugins[name].get_parameters_description()}
+
+    def automate(self, name: str, parameter: str, values: np.ndarray, ppqn: int = 1) -> None:
+        """A parameter's value (0 to 1) for each 1/ppqn of a quarter."""
+        index = self.parameters(name)[parameter]
+        assert self.plugins[name].set_automation(index, values.astype(np.float32), ppqn=ppqn)
+
+    def set(self, name: str, parameter: str, value: float) -> None:
+        self.plugins[name].set_parameter(self.parameters(name)[parameter], value)
+
+    def state(self, name: str, folder: Path) -> bytes:
+        """The plugin's state, as the host writes it into a file."""
+        self.plugins[name].save_state(str(folder / "state"))
+        return (folder / "state").read_bytes()
+
+    def load(self, name: str, state: bytes, folder: Path) -> None:
+        (folder / "state").write_bytes(state)
+        with contextlib.suppress(RuntimeError):  # "no available editor UI", after the state is set
+            self.plugins[name].load_state(str(folder / "state"))
+
+    def say(self, name: str, folder: Path, **values: str) -> None:
+        """Sets prompt_a, prompt_b, seed: the plugin's words, as a project would bring them."""
+        self.load(name, juce_state.changed(self.state(name, folder), **values), folder)
+
+    def heard(self, name: str) -> np.ndarray:
+        """What a plugin gave in the last render. [frames, 2] float32"""
+        return np.ascontiguousarray(self.plugins[name].get_audio().T)
 
     def render(self, frames: int) -> np.ndarray:
         """From frame 0 on. Returns [frames, 2] float32; frames is cut to whole blocks by the host."""
@@ -76,6 +120,10 @@ class Render:
         self._thread.start()
         return self
 
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         self._thread.join(90)
         assert kind is not None or not self._thread.is_alive(), "the render does not end"
@@ -93,10 +141,17 @@ def block_positions(song: Song, frames: int, block: int) -> tuple[np.ndarray, np
     return np.array(quarters), np.array(tempi)
 
 
-def _tempo_at(song: Song, quarters: float) -> float:
+def starts_in_quarters(song: Song) -> list[float]:
+    """Quarters from the project's start to each part."""
     starts = [0.0]
     for one, after in zip(song.parts, song.parts[1:], strict=False):
         starts.append(starts[-1] + float((after.bar - one.bar) * one.bar_quarters))
-    pulse = int(quarters * PPQN) / PPQN
-    index = max(i for i, start in enumerate(starts) if start <= pulse)
-    return float(song.parts[index].tempo)
+    return starts
+
+
+def _tempo_at(song: Song, quarters: float) -> float:
+    pulse = int(quarters * PPQN)
+    begun = [
+        part for part, start in zip(song.parts, starts_in_quarters(song), strict=True) if int(start * PPQN) - 1 <= pulse
+    ]
+    return float(begun[-1].tempo)
