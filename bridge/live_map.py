@@ -53,7 +53,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class ProjectMap:
-    """Implements engine.places.Grid for a project at `rate`. pieces: by rising `at`, at least one."""
+    """Implements engine.places.Grid for a project at `rate`. pieces: by rising frame and place, one at least."""
 
     rate: int
     pieces: tuple[Piece, ...]
@@ -156,13 +156,22 @@ class ProjectMap:
 
     # ---- made, kept, published -----------------------------------------------------------
 
-    def until(self, frame: Fraction) -> tuple[Piece, ...]:
-        """The pieces that begin before an exact frame."""
-        return tuple(piece for piece in self.pieces if piece.at < frame)
-
     def with_piece(self, piece: Piece) -> ProjectMap:
         """The map up to a piece, and that piece from there on."""
-        return ProjectMap(self.rate, (*self.until(piece.at), piece)[-MAX_SEGMENTS:])
+        place = (piece.bar, piece.quarter)
+        kept = [old for old in self.pieces if old.at < piece.at and (old.bar, old.quarter) < place]
+        return ProjectMap(self.rate, (*kept, piece)[-MAX_SEGMENTS:])
+
+    @cached_property
+    def _breaks(self) -> list[int]:
+        """Frames at which bars do not follow each other: the map was learnt in two goes with something between."""
+        pairs = zip(self.pieces, self.pieces[1:], strict=False)
+        return [round_half_up(b.at) for a, b in pairs if a.place(b.bar, b.quarter, self.rate) != b.at]
+
+    def unbroken_from(self, frame: int) -> int:
+        """The first frame from which on bars follow each other up to `frame`; of the earliest piece: any."""
+        n = bisect_right(self._breaks, frame)
+        return self._breaks[n - 1] if n else 0
 
     def segments(self) -> list[Segment]:
         """As the cache publishes them."""

@@ -74,7 +74,7 @@ def context_of(side: EngineSide, song: ProjectMap, job: Job, captured: bool = Fa
 
     captured: only what the track carried counts, as "continue this" asks for.
     """
-    frames = min(round(CONTEXT_S * side.rate), job.at.frame)
+    frames = min(round(CONTEXT_S * side.rate), job.at.frame - song.unbroken_from(job.at.frame))
     first = job.at.frame - frames
     if frames <= 0:
         return None
@@ -89,7 +89,7 @@ def context_of(side: EngineSide, song: ProjectMap, job: Job, captured: bool = Fa
 
 def _earlier(side: EngineSide, song: ProjectMap, job: Job, frames: int) -> Context | None:
     """What the track carried, from the nearest whole number of bars before, so that the beat stays."""
-    for bars in range(MAX_SHIFT_BARS + 1):
+    for bars in range(MAX_SHIFT_BARS + 1 if frames > 0 else 0):
         shift = song.frame(job.at.bar) - song.frame(job.at.bar - bars)
         first = job.at.frame - frames
         audio, there = side.context(first - shift, frames)

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from engine.places import Grid, Point, Quantise, down, nearest_beat, up
+from engine.loops import Loops, wrapped
+from engine.places import Grid, Point, Quantise, down, up
 from engine.plans import Change, Head, Hold, Job, Why
 from engine.spans import Spans
 from engine.types import SEAM_SECONDS
@@ -29,8 +30,8 @@ MARGIN_BLOCKS = 2
 MAX_JOB_BARS = 4
 MAX_WALK = 128
 MAX_PENDING = 64
-LOOP_TOLERANCE_S = 0.06
 SOONER_S = 0.25
+SHORT_S = 0.5
 FOREVER = 1 << 62
 
 
@@ -51,10 +52,12 @@ class Horizon:
     fresh: Spans = field(default_factory=Spans)
     _pending: list[Change] = field(default_factory=list)
     _later: Spans = field(default_factory=Spans)
+    _loops: Loops = field(init=False)
     _serial: int = 0
     _written: int = 0
-    _jump: tuple[int, int] | None = None
-    _learnt: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        self._loops = Loops(self.rate)
 
     # ---- what it is told -----------------------------------------------------------------
 
@@ -62,18 +65,15 @@ class Horizon:
         """The head is here now. True where it was located elsewhere (a loop's own jump is none)."""
         before, self.head = self.head, head
         if not jumped:
-            if self._learnt and not head.loop and head.frame > self._learnt[1] + self._near:
-                self._learnt = None
+            self._loops.rolled_on(head)
             return False
         for first, end in self._later:
             self.fresh.remove(first, end)
         self._later.clear()
-        expected = self._loop_at(before.frame) is not None and self._is_wrap(before.frame, head.frame)
-        if before.rolling and head.frame < before.frame:
-            self._learn_loop(before.frame, head.frame)
-        if not expected:
-            self._pending = [replace(change, at=Point(-FOREVER, 0)) for change in self._pending]
-        return not expected
+        if self._loops.jumped(before, head, self.grid):
+            return False
+        self._pending = [replace(change, at=Point(-FOREVER, 0)) for change in self._pending]
+        return True
 
     def wrote(self, first: int, end: int) -> None:
         """The cache now holds what is wanted in first..end."""
@@ -108,14 +108,20 @@ class Horizon:
     def regrid(self, grid: Grid) -> None:
         """The tempo map changed: nothing in the cache is valid, nothing is held, the running job is void."""
         self.grid, self.hold, self.running = grid, None, None
-        self._jump = self._learnt = None
+        self._loops.forget()
         self._pending = [replace(change, at=Point(-FOREVER, 0)) for change in self._pending]
         self.playable.clear()
         self.fresh.clear()
 
     def change(self, kind: str, quantise: Quantise) -> Change:
-        """The player asked for something: where it takes hold. All that is heard after it is stale."""
+        """The player asked for something: where it takes hold. All that is heard after it is stale.
+
+        Where the head is about to run out of bars, the render that is on its way to it comes first.
+        """
         at = self.commit(quantise)
+        job = self.running
+        if job is not None and job.at.frame < at.frame < job.end and self._runs_out():
+            at = up(self.grid, job.end, "now")
         self._serial += 1
         full = len(self._pending) >= MAX_PENDING
         old = [c for c in self._pending if c.kind == kind and (full or c.at.frame == at.frame)]
@@ -185,7 +191,7 @@ class Horizon:
             bar = self.grid.bar_at(self.head.frame)
             return Point(self.grid.frame(bar), bar)
         loop = self._loop_at(self.head.frame)
-        point = up(self.grid, self._wrapped(self.head.frame + self.reach_frames, loop), quantise)
+        point = up(self.grid, wrapped(self.head.frame + self.reach_frames, loop), quantise)
         if loop and self.head.frame < loop[1] <= point.frame:
             return up(self.grid, loop[0], "now")
         return point
@@ -232,8 +238,8 @@ class Horizon:
         rest = max(job.at.frame, self._written)
         if any(self._is_ahead(change.at.frame, rest) for change in self._pending):
             return False
-        stretches = list(self.route())
-        if not any(first < job.end and rest < end for first, end in stretches):
+        heard = [*islice(self._walk(self.head.frame), self.look_ahead_bars + 2), *self.route()]
+        if not any(first < job.end and rest < end for first, end in heard):
             return False
         want = self._plan()
         if want is None or job.at.frame <= want.at.frame < job.end:
@@ -268,6 +274,11 @@ class Horizon:
             return soon
         return commit
 
+    def _runs_out(self) -> bool:
+        """Whether what can be played ends before another render could be heard."""
+        left = self.playable.until(self.head.frame) - self.head.frame
+        return self.head.rolling and left < 2 * self.reach_frames
+
     def _plan(self) -> Job | None:
         """What is missing and heard soonest, as if nothing were rendering."""
         if self.silent:
@@ -279,21 +290,29 @@ class Horizon:
         return None
 
     def _job(self, gap: int, floor: int, ends: list[int]) -> Job:
-        """From a gap to the end of its bar, and on through what is missing behind it."""
+        """From a gap to the end of its bar, and on through what is missing behind it.
+
+        What is heard soon is rendered by itself, no more than it takes to be ahead again: a short job is out sooner.
+        """
         at = down(self.grid, gap)
         if at.frame < floor:
             at = up(self.grid, floor, "now")
         end = self.fresh.start_after(at.frame, ends[0])
+        urgent = self.head.rolling and at.frame - self.head.frame <= 2 * self.reach_frames
         for following in ends[1:MAX_JOB_BARS]:
-            if following <= end or self.fresh.gap(end, following) != end:
+            if self.fresh.gap(end, following) != end or self.grid.bar_at(end) != self.grid.bar_at(end - 1) + 1:
+                break
+            if urgent and end - at.frame >= max(SHORT_S, 2 * self.latency_s) * self.rate:
                 break
             end = self.fresh.start_after(end, following)
         due = [change for change in self._pending if self._is_ahead(change.at.frame, at.frame)]
         end = min([end, *(c.at.frame for c in self._pending if at.frame < c.at.frame)])
         why: Why = "change" if due else "ahead" if self.playable.until(self.head.frame) >= at.frame else "under"
         loop = self._loop_at(at.frame)
+        last = self.grid.bar_at(end - 1)
         seam = self.fresh.holds(end, end + self._seam) and not (loop and end == loop[1])
-        until = self.grid.bar_at(end + (self._seam if seam else 0) - 1) + 1
+        seam = seam and self.grid.bar_at(end + self._seam - 1) - last <= 1
+        until = self.grid.bar_at(end + self._seam - 1) + 1 if seam else last + 1
         self._serial += 1
         return Job(self._serial, at, until, end, why, tuple(change.serial for change in due), seam)
 
@@ -327,17 +346,17 @@ class Horizon:
         loop, floor = self._loop_at(frame), frame
         if not self.fresh.holds(frame, frame + 1):
             floor = self.grid.frame(self.grid.bar_at(frame))
-        at, wrapped = frame, False
-        while not (wrapped and at >= floor):
+        at, turned = frame, False
+        while not (turned and at >= floor):
             end = self.grid.frame(self.grid.bar_at(at) + 1)
             if loop and at < loop[1]:
                 end = min(end, loop[1])
-            if wrapped:
+            if turned:
                 end = min(end, floor)
             yield at, end
             at = end
             if loop and end == loop[1]:
-                at, wrapped = loop[0], True
+                at, turned = loop[0], True
 
     def _is_ahead(self, first: int, second: int) -> bool:
         """Whether `first` is heard no later than `second`, from the head on."""
@@ -351,32 +370,8 @@ class Horizon:
 
     def _loop_at(self, frame: int) -> tuple[int, int] | None:
         """The loop that a head at `frame` is going to repeat."""
-        loop = self.head.loop or self._learnt
-        return loop if loop and loop[0] < loop[1] and frame < loop[1] else None
-
-    def _wrapped(self, frame: int, loop: tuple[int, int] | None) -> int:
-        if loop is None or frame < loop[1]:
-            return frame
-        return loop[0] + (frame - loop[1]) % (loop[1] - loop[0])
+        return self._loops.at(self.head, frame)
 
     @property
     def _seam(self) -> int:
         return round(SEAM_SECONDS * self.rate)
-
-    @property
-    def _near(self) -> int:
-        return round(LOOP_TOLERANCE_S * self.rate)
-
-    def _learn_loop(self, last: int, first: int) -> None:
-        """The same jump back twice is a loop. Reports come a few blocks late, so that its ends are taken on beats."""
-        last, first = (nearest_beat(self.grid, frame, self._near) for frame in (last, first))
-        same = self._jump is not None and all(
-            abs(a - b) <= self._near for a, b in zip(self._jump, (last, first), strict=True)
-        )
-        if same and self._jump is not None:
-            self._learnt = (self._jump[1], self._jump[0])
-        self._jump = self._jump if same else (last, first)
-
-    def _is_wrap(self, before: int, after: int) -> bool:
-        loop = self._loop_at(before)
-        return bool(loop and before > after and loop[0] - self._near <= after <= loop[0] + SOONER_S * self.rate)

@@ -59,6 +59,15 @@ def settle(h: Horizon) -> list[Job]:
     return jobs
 
 
+def runs(jobs: list[Job]) -> list[tuple[int, int]]:
+    """What jobs render, those that follow each other as one."""
+    found: list[tuple[int, int]] = []
+    for job in jobs:
+        follows = bool(found) and found[-1][1] == job.at.frame
+        found[-1:] = [(found[-1][0], job.end)] if follows else [*found[-1:], (job.at.frame, job.end)]
+    return found
+
+
 def move(h: Horizon, frame: int, jumped: bool = False) -> bool:
     return h.see(Head(frame, h.head.rolling, h.head.loop, h.head.block_frames), jumped)
 
@@ -116,7 +125,8 @@ def test_a_rolling_head_gets_what_can_still_be_heard() -> None:
     assert job is not None
     assert job.at.frame == 4100 + 2 * 10 + 20 + 300
     assert job.why == "under"
-    assert job.until_bar == 5
+    assert job.until_bar == 3, "what is heard soon is a job by itself"
+    assert runs(settle(h)) == [(4440, 10_000)]
 
 
 def test_a_gap_under_the_head_is_filled_as_soon_as_can_be() -> None:
@@ -125,6 +135,19 @@ def test_a_gap_under_the_head_is_filled_as_soon_as_can_be() -> None:
     job = render(h)
     assert job.at.frame == 4100 + 2 * 10 + 20 + 100
     assert h.change("knob", "now").at.frame == 4100 + 2 * 10 + 20 + 800
+
+
+def test_a_render_that_is_late_is_let_finish_while_some_of_it_can_be_heard() -> None:
+    h = horizon(100)
+    h.latency_s = h.least_latency_s = 1.2
+    job = h.next()
+    assert job is not None
+    h.began(job)
+    for frame in range(100, job.end, 100):
+        move(h, frame)
+        assert h.wanted(), "it was given up although it can still be heard"
+    move(h, job.end + 1)
+    assert not h.wanted()
 
 
 def test_each_bar_line_asks_for_one_bar_more() -> None:
@@ -164,8 +187,9 @@ def test_a_change_renders_everything_after_its_commit_point_again(quantise: str,
     change = h.change("prompt", quantise)  # type: ignore[arg-type]
     assert change.at.frame == at
     jobs = settle(h)
-    assert [job.why for job in jobs] == ["change"]
-    assert (jobs[0].at.frame, jobs[0].end, jobs[0].obeys) == (at, 3 * BAR, (change.serial,))
+    assert jobs[0].why == "change"
+    assert [job.obeys for job in jobs] == [(change.serial,), *[()] * (len(jobs) - 1)]
+    assert runs(jobs) == [(at, 3 * BAR)]
 
 
 def test_changes_for_the_same_place_become_one() -> None:
@@ -178,6 +202,8 @@ def test_changes_for_the_same_place_become_one() -> None:
 
 def test_what_is_left_of_a_job_before_a_change_is_let_finish() -> None:
     h = horizon(100)
+    settle(h)
+    h.change("word", "beat")
     job = h.next()
     assert job is not None
     h.began(job)
@@ -193,9 +219,29 @@ def test_what_is_left_of_a_job_before_a_change_is_let_finish() -> None:
     assert following.at.frame == BAR and following.obeys == (change.serial,)
 
 
+def test_changes_faster_than_renders_do_not_starve_the_head() -> None:
+    h = horizon(100)
+    h.latency_s = h.least_latency_s = 0.8
+    heard, began = 0, 0
+    for frame in range(100, 30_000, 50):
+        move(h, frame)
+        heard += h.playable.holds(frame, frame + 50)
+        if frame % 500 == 0:
+            h.change("note", "beat")
+        if h.running and not h.wanted():
+            h.ended()
+        if h.running and frame - began >= 800:
+            first = max(h.running.at.frame, h.written)
+            h.wrote(first, min(h.running.end, first + 500))
+        if (job := h.next()) is not None:
+            began = frame
+            h.began(job)
+    assert heard > 0.85 * (30_000 / 50)
+
+
 def test_a_job_behind_a_change_is_cancelled() -> None:
     h = horizon(100)
-    render(h)
+    settle(h)
     move(h, 2050)
     job = h.next()
     assert job is not None
@@ -280,7 +326,7 @@ def test_changes_that_wait_take_hold_at_once_after_a_jump() -> None:
 def test_near_a_loops_end_its_start_is_ahead() -> None:
     h = horizon(5 * BAR + 300, loop=(2 * BAR, 6 * BAR))
     jobs = settle(h)
-    assert [(job.at.frame, job.end) for job in jobs] == [(5 * BAR + 640, 6 * BAR), (2 * BAR, 4 * BAR)]
+    assert runs(jobs) == [(5 * BAR + 640, 6 * BAR), (2 * BAR, 4 * BAR)]
     assert not move(h, 2 * BAR + 5, jumped=True), "a loop's own jump is no locate"
     assert h.ready()[0] == pytest.approx(2 - 5 / BAR)
 
@@ -289,7 +335,7 @@ def test_a_change_near_a_loops_end_lands_on_its_start() -> None:
     h = horizon(5 * BAR + 1500, loop=(2 * BAR, 6 * BAR))
     settle(h)
     assert h.change("knob", "bar").at.frame == 2 * BAR
-    assert [(job.at.frame, job.end) for job in settle(h)] == [(2 * BAR, 4 * BAR)]
+    assert runs(settle(h)) == [(2 * BAR, 4 * BAR)]
     move(h, 2 * BAR + 5, jumped=True)
     move(h, 3 * BAR + 5)
     assert [(job.at.frame, job.end) for job in settle(h)] == [(4 * BAR, 6 * BAR)]
@@ -369,7 +415,7 @@ def test_a_new_map_begins_anew() -> None:
     settle(h)
     h.regrid(EvenGrid())
     assert h.ready() == (0.0, 100)
-    assert [job.at.frame for job in settle(h)] == [440]
+    assert runs(settle(h)) == [(440, 3 * BAR)]
 
 
 def test_evicted_bars_are_rendered_again() -> None:

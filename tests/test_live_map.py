@@ -122,6 +122,18 @@ def test_what_no_map_takes_is_no_report() -> None:
         announced(48_000, ",".join(f"{bar}:{100 + bar % 2}" for bar in range(513)), "4/4")
 
 
+def test_where_bars_do_not_follow_each_other_the_map_is_broken() -> None:
+    song = announced(48_000, "120", "4/4")
+    meter = song.meter(0)
+    far = learnt(song, None, Told(10 * 96_000 + 5, 48_000, 60_000, Fraction(0), Fraction(100), meter))
+    assert far is not None
+    assert (far.bar_at(10 * 96_000), far.bar_at(10 * 96_000 + 5)) == (10, 60_000)
+    assert (far.unbroken_from(96_000), far.unbroken_from(11 * 96_000)) == (0, 10 * 96_000 + 5)
+    back = learnt(far, None, Told(20 * 96_000, 48_000, -9, Fraction(0), Fraction(90), meter))
+    assert back is not None
+    assert [piece.bar for piece in back.pieces] == [-9], "what does not lie before it in bars and frames is given up"
+
+
 @given(st.sampled_from(RATES), st.integers(0, 9), st.integers(1, 4), st.integers(0, 300_000))
 def test_requests_land_on_the_projects_frames(rate: int, bar: int, bars: int, context: int) -> None:
     """What a request renders between its bar lines lies between the project's, at every rate and with any context."""
