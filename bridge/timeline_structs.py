@@ -164,7 +164,7 @@ class Counters:
 
 def position_at(segments: Sequence[Segment], rate: int, frame: int) -> Position | None:
     """Where project frame `frame` lies by a map; None before its first segment. The C++ twin computes the same."""
-    after = bisect_right(segments, frame, key=lambda segment: segment.frame + segment.fraction)
+    after = bisect_right([segment.frame + segment.fraction for segment in segments], frame)
     if after == 0:
         return None
     here = segments[after - 1]
