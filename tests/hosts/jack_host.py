@@ -121,11 +121,12 @@ class JackServer:
 
 @dataclass
 class Jalv:
-    """A running jalv. ports: its JACK ports by full name."""
+    """A running jalv. ports: its JACK ports by full name. instance: of its cache, where a test knows it."""
 
     process: subprocess.Popen[str]
     name: str
     ports: list[str]
+    instance: str = ""
 
     def say(self, line: str) -> None:
         """A line at its prompt, as `gain = 0.5` or `quit`."""
@@ -153,6 +154,14 @@ class RigClient:
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
         return self._read()
+
+    def locate(self, frame: int, seconds: float = 10.0) -> None:
+        """Locates, and waits until the transport is less than a second from there."""
+        self.do("locate", frame)
+        deadline = time.monotonic() + seconds
+        while not frame <= self.do("where")["frame"] < frame + self.about["rate"]:
+            assert time.monotonic() < deadline, f"the transport does not go to frame {frame}"
+            time.sleep(0.005)
 
     def play_until(self, frame: int, seconds: float = 60.0) -> None:
         """Waits until the transport is at `frame` or later."""

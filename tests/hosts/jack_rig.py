@@ -5,7 +5,8 @@ The source is a second client, NAME-source, so that nothing goes round in a circ
 
 `python -m tests.hosts.jack_rig NAME FOLDER SONG.json SECONDS` reads commands, one JSON list a line:
 ["connect", FROM, TO], ["disconnect", FROM, TO], ["start"], ["stop"], ["locate", FRAME], ["song", PARTS],
-["loop", FIRST, LAST] (frames; null ends it), ["where"], ["save"]; each is answered with one JSON line.
+["loop", FIRST, LAST] (frames; null ends it), ["forget"] (what was recorded), ["where"], ["save"]; each is answered with
+one JSON line.
 
 Threading: JACK's threads call `_process`, `_feed` and `_timebase`, which copy into arrays made beforehand and allocate
 nothing big; the main thread reads commands. A cycle that comes after SECONDS of recording is not kept.
@@ -113,6 +114,8 @@ class Rig:
             self.song = song_of(rest[0], self.client.samplerate)
         elif what == "loop":
             self.loop = None if rest[0] is None else (rest[0], rest[1])
+        elif what == "forget":
+            self.count = self.xruns = 0
         elif what == "save":
             self.save()
         return {"frame": self.client.transport_frame, "cycles": self.count, "xruns": self.xruns}
