@@ -146,7 +146,7 @@ def verdicts(found: dict[str, Any]) -> dict[str, bool]:
 
 def run(options: list[str], count: int, tempo: float, seed: int = 1) -> dict[str, Any]:
     bar_s = 240 / tempo
-    score = Score(count * TURN_BARS * bar_s + 60, "jump", tempo=tempo)
+    score = Score(min(7200, count * TURN_BARS * bar_s + 60), "jump", tempo=tempo)
     found = play(options, score, count, random.Random(seed))
     return {"count": count, "tempo": tempo, **found, "asked_for": verdicts(found)}
 
@@ -162,7 +162,7 @@ def show(found: dict[str, Any], bundle: str) -> None:
 
 
 @click.command(help=__doc__)
-@click.option("--count", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--count", type=click.IntRange(1, 200), default=50, show_default=True)
 @click.option("--bundle", type=click.Path(path_type=Path))
 @click.option("--fake", is_flag=True, help="Counts for no figure.")
 @click.option("--tempo", type=click.FloatRange(60, 300), default=120.0, show_default=True, help="Quarters a minute.")

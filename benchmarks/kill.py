@@ -9,11 +9,11 @@ for, of every turn:
 
     plays on        no frame is missed before the first one that the cache did not hold when the engine died
     fallback        the last bar, quieter, sounds within one block of that frame (where a bar had been heard)
-    no click        around both fades the energy above 8 kHz is within 12 dB of the clean render's: the same place a
-                    bar earlier, and the cache's own samples; so is it where a render was cut off over older bars,
-                    beside the sound right before and after (border)
+    no click        around both fades the energy above 8 kHz is within 12 dB of the clean render's: the cache's own
+                    samples there, the sound right before, the same place a bar earlier (fade in: later); so is it
+                    where a render was cut off over older bars (border)
     back            the first audio of the next engine is heard within 2 bars of its `ready`, on a beat line, and every
-                    frame after its fade in equals the cache
+                    frame that sounds after its fade in equals the cache (missed_again is told)
     outlives        the file, its map and its samples are the same after the engine's death; whether the next engine
                     goes on with that map (map_taken_up) is told, not asked for
 
@@ -61,7 +61,8 @@ def strike(host: BlockHost, pid: int, dice: random.Random) -> Turn:
     after, known = watcher.read(at, held - at)
     survived = watcher.same_file() and bool(known.all()) and np.array_equal(before, after)
     border = None if turned_ns is None else border_of(watcher, at, held, turned_ns)
-    return Turn(at, held, generation, survived and generation == watcher.generation, border)
+    survived &= generation == watcher.generation
+    return Turn(at, held, generation, survived, border, tail=before[-host.score.rate :])
 
 
 def come_back(host: BlockHost, turn: Turn, ready_ns: int) -> None:
@@ -121,7 +122,7 @@ def run(options: list[str], count: int, tempo: float, seed: int = 1, limit_s: fl
 
 COLUMNS = (
     "rendered_ahead_s", "early_frames", "fallback_frames", "fade_out_click_db", "back_bars", "off_beat_frames",
-    "fade_in_click_db", "unequal_frames", "border_click_db",
+    "fade_in_click_db", "unequal_frames", "missed_again_frames", "border_click_db",
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ class Turn:
     ready_ns: int = 0
     taken_up: bool = False
     back: tuple[int, Audio] = (0, np.zeros((0, 2), np.float32))
-    rendered: dict[int, Audio] = field(default_factory=dict)
+    tail: Audio = field(default_factory=lambda: np.zeros((0, 2), np.float32))
 
 
 def border_of(watcher: Watcher, at: int, held: int, since_ns: int) -> int | None:
@@ -58,12 +58,12 @@ def judge(turn: Turn, played: Played) -> dict[str, Any]:
     if gap is None or gap.end is None or gap.end_block is None:
         return {**found, "back_bars": None}
     found["fallback_frames"] = fallback_after(played, held)
-    found["fade_out_click_db"] = round(fade_out_click(played, held), 1)
+    found["fade_out_click_db"] = round(fade_out_click(played, turn), 1)
     ready_frame = int(played.rows["frame"][played.block_at(turn.ready_ns)])
     found["back_bars"] = round((gap.end - ready_frame) / score.bar_frames, 3)
     found["off_beat_frames"] = listening.off_beat(score, gap.end)
     found["fade_in_click_db"] = round(fade_in_click(played, gap.end, turn), 1)
-    found["unequal_frames"] = unequal(played, gap.end, turn)
+    found["unequal_frames"], found["missed_again_frames"] = unequal(played, gap.end, turn)
     return found
 
 
@@ -84,15 +84,20 @@ def fallback_after(played: Played, held: int) -> int | None:
     return first if first < span else None
 
 
-def fade_out_click(played: Played, held: int) -> float:
-    """Above 8 kHz around the end of what was rendered, over the same place of the bar before, in dB."""
-    score = played.score
+def fade_out_click(played: Played, turn: Turn) -> float:
+    """Above 8 kHz around the end of what was rendered, over the clean render's, in dB.
+
+    That is the cache's own last samples, which no fade has touched, what sounded right before, and a bar before.
+    """
+    score, held = played.score, turn.held_until
     settle, around = round(listening.SETTLE_S * score.rate), round(2 * FADE_S * score.rate)
     first, frames = held - around - settle, settle + 2 * around
-    heard, earlier = (listening.heard_at(played, first - k * round(score.bar_frames), frames) for k in (0, 1))
+    places = (first, first - 2 * around, first - round(score.bar_frames))
+    heard, *clean = (listening.heard_at(played, place, frames) for place in places)
     if heard is None:
         return NEVER_DB
-    return listening.click_db(heard, [earlier] if earlier is not None else [], score.rate)
+    own = turn.tail[-(settle + around) :]
+    return listening.click_db(heard, [own, *(part for part in clean if part is not None)], score.rate)
 
 
 def border_click(played: Played, border: int) -> float:
@@ -109,26 +114,41 @@ def border_click(played: Played, border: int) -> float:
 
 
 def fade_in_click(played: Played, back: int, turn: Turn) -> float:
-    """Above 8 kHz around the fade in, over the cache's own samples and the same place of the next bar, in dB."""
+    """Above 8 kHz around the fade in, over the clean renders' that meet there, in dB.
+
+    They are the cache's own samples there and a bar later, and what was repeated: right before, and a bar before.
+    """
     score = played.score
-    settle = round(listening.SETTLE_S * score.rate)
+    settle, bar = round(listening.SETTLE_S * score.rate), round(score.bar_frames)
     first, frames = back - settle - round(FADE_S * score.rate), 2 * settle + round(2 * FADE_S * score.rate)
-    heard = listening.heard_at(played, first, frames)
-    later = listening.heard_at(played, first + round(score.bar_frames), frames)
-    begin, cached = turn.back
-    clean = [cached[max(0, first - begin) : max(0, first - begin) + frames]]
+    places = (first, first + bar, first - frames, first - bar)
+    heard, *clean = (listening.heard_at(played, place, frames) for place in places)
     if heard is None:
         return NEVER_DB
-    return listening.click_db(heard, [*clean, *([later] if later is not None else [])], score.rate)
-
-
-def unequal(played: Played, back: int, turn: Turn) -> int | None:
-    """Frames after the fade in that differ from the cache; None: they were not played in one go."""
     begin, cached = turn.back
-    first = back + round(listening.RISE_S * played.score.rate)
+    own = cached[max(0, first - begin) : max(0, first - begin) + frames]
+    return listening.click_db(heard, [own, *(part for part in clean if part is not None)], score.rate)
+
+
+def unequal(played: Played, back: int, turn: Turn) -> tuple[int | None, int]:
+    """Frames after the fade in that sounded and differ from the cache (None: not played in one go); frames missed.
+
+    The seam of 20 ms before a gap may have been written again since it was played.
+    """
+    begin, cached = turn.back
+    rise = round(listening.RISE_S * played.score.rate)
+    first = back + rise
     frames = begin + len(cached) - first
     heard = listening.heard_at(played, first, frames) if frames > 0 else None
-    return None if heard is None else int((heard != cached[first - begin :]).any(axis=1).sum())
+    if heard is None:
+        return None, 0
+    differ, missed = (heard != cached[first - begin :]).any(axis=1), 0
+    for gap in listening.gaps(played):
+        end = first + frames if gap.end is None else gap.end
+        if back <= gap.first < first + frames + rise:
+            missed += max(0, min(end, first + frames) - gap.first)
+            differ[max(0, gap.first - rise - first) : end + rise - first] = False
+    return int(differ.sum()), missed
 
 
 def verdicts(rows: list[dict[str, Any]], score: Score) -> dict[str, bool]:
