@@ -52,7 +52,7 @@ class Writer:
         """
         first = job.at.frame + piece.first_frame
         if piece.first_frame < 0:
-            self._lead_in(first, piece.audio)
+            self._lead_in(job, first, piece.audio)
             return None
         body = piece.audio[: max(0, job.end - first)]
         changed = None
@@ -96,9 +96,10 @@ class Writer:
                     self._takes.keep(bar, audio)
             self._kept.add(bar)
 
-    def _lead_in(self, first: int, audio: Audio) -> None:
+    def _lead_in(self, job: Job, first: int, audio: Audio) -> None:
         """The new sound right before a job fades in over the old, where there is time and old sound."""
-        if self._behind_reader(first, first + len(audio)) > first:
+        late = self._behind_reader(job.at.frame, job.end) > job.at.frame
+        if late or self._behind_reader(first, first + len(audio)) > first:
             return
         old, known = self._side.read(first, len(audio))
         if known.all():

@@ -188,12 +188,12 @@ class ExactMap:
         length = Fraction(4 * part.numerator, part.denominator)
         return part.bar + quarters // length, quarters % length
 
-    def lines(self, last: int) -> list[int]:
-        """The frames of all beat lines before `last`."""
+    def lines(self, last: int, parts: int = 1) -> list[int]:
+        """The frames of all beat lines before `last`, or of the lines that cut beats in `parts`."""
         found = []
         for index, part in enumerate(self.parts):
             end = self.parts[index + 1].start if index + 1 < len(self.parts) else Fraction(last)
-            beat = Fraction(4, part.denominator) * self.quarter_frames(part)
+            beat = Fraction(4, part.denominator) * self.quarter_frames(part) / parts
             count = int((end - part.start) / beat) + 1
             exact = [part.start + n * beat for n in range(count)]
             found += [int(line + Fraction(1, 2)) for line in exact if line < end]
@@ -243,11 +243,14 @@ class Oracle:
     """Which frames are heard at full level from the cache, which are silent, and which may be a fade.
 
     It knows the rules, not the code: the voice opens where playing begins or jumps to and the cache has 25 ms, else
-    at beat lines (landing on one where 20 ms before it are there, too); it closes 5 ms before the cache ends.
+    at beat lines, after a jump or start into a gap at quarters of beats (landing on one where 20 ms before it are
+    there, too); it closes 5 ms before the cache ends.
     """
 
-    def __init__(self, lines: Sequence[int], held: NDArray[np.bool_]) -> None:
-        self.lines = frozenset(lines)
+    def __init__(self, grid: ExactMap, last: int, held: NDArray[np.bool_]) -> None:
+        lines = grid.lines(last)
+        self.lines, self.fine = frozenset(lines), frozenset(grid.lines(last, 4))
+        self.sought = False
         self.near = frozenset(line + off for line in lines for off in (-1, 0, 1))
         self.run = np.zeros(len(held) + 1, np.int64)
         for at in range(len(held) - 1, -1, -1):
@@ -266,6 +269,7 @@ class Oracle:
         if self.open and (jumps or not playing):
             self._fade(FADE)
             self.open = False
+        self.sought = starts or jumps or (self.sought and playing)
         for offset in range(frames):
             here = frame + offset
             first = offset == 0 and (starts or jumps)
@@ -290,6 +294,7 @@ class Oracle:
             self.open = True
             if not (begins and here in self.near):
                 self._fade(FADE)
-        elif here in self.lines or here + RISE in self.lines:
+        elif {here, here + RISE} & (self.fine if self.sought else self.lines):
             self.open = True
             self._fade(RISE)
+        self.sought = self.sought and not self.open

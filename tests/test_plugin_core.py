@@ -91,6 +91,15 @@ def test_a_miss_fades_in_5_ms_and_comes_back_on_a_beat(pair: tuple[Core, EngineS
     assert core.get("misses") == 1
 
 
+def test_a_start_into_a_gap_is_answered_on_a_quarter_of_a_beat(pair: tuple[Core, EngineSide]) -> None:
+    core, engine = pair
+    fill(engine, 2 * BAR + 2_100, 4 * BAR)
+    out = core.roll(2 * BAR + 100, BAR, 100, PLACE)
+    gain = out[0] / expected(2 * BAR + 100, BAR)[0]
+    line = BEAT // 4 - 100
+    assert (gain[: line - RISE + 1] == 0).all() and (gain[line:] == 1).all()
+
+
 def test_what_begins_at_a_bar_line_fades_in_from_there(pair: tuple[Core, EngineSide]) -> None:
     core, engine = pair
     fill(engine, BAR, 3 * BAR)

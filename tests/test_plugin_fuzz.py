@@ -116,7 +116,7 @@ def test_10000_random_steps_play_nothing_off_its_bar(library: ctypes.CDLL) -> No
             fill(engine, first, end)
             at = end + int(rng.choice([0, 40, 256, 3_000]))
         held = engine.read(0, last)[1]
-        oracle = Oracle(grid.lines(last), held)
+        oracle = Oracle(grid, last, held)
         frame, exact_total, silent_total, off_total = 0, 0, 0, 0
         for _ in range(10_000):
             frames = int(rng.choice([1, 17, 63, 64, 65, 128, 200]))

@@ -9,8 +9,8 @@
 // open, nothing else sounding and 0 dB, the output is the cache's bits.
 //
 // - The voice opens at once where playing begins or jumps to, if the cache has 25 ms there; from a stop on a beat line
-//   at full level, else over 5 ms. After a miss it opens at a beat line: the fade of 20 ms ends on the line where the
-//   cache has what comes before it, else it begins there.
+//   at full level, else over 5 ms. After a miss it opens at a beat line, and where a start or a jump led into the gap at a
+//   quarter of a beat: the fade of 20 ms ends on the line where the cache has what comes before it, else it begins there.
 // - It closes over the last 5 ms that the cache has. What vanishes without notice (a jump, a new map) fades from a
 //   reserve of 5 ms that is kept beyond each block.
 #pragma once
@@ -28,6 +28,7 @@
 namespace attacca {
 
 constexpr uint32_t CHUNK_FRAMES = 1024;
+constexpr int SOUGHT_PARTS = 4;  // of a beat, for lines where a jump is answered
 enum Fallback : uint32_t { REPEAT = 0, INPUT = 1, SILENCE = 2 };
 
 struct Settings {
@@ -65,7 +66,7 @@ class Player {
 
     // Nothing sounds any more; the next block begins anew.
     void reset() {
-        open_ = rolling_ = missing_ = gap_ = false;
+        open_ = rolling_ = missing_ = gap_ = sought_ = false;
         closing_ = 0;
         tail_.clear();
         voice_.set(0);
@@ -134,6 +135,7 @@ class Player {
         counts.off_grid += !on_grid_;
         started_ = at.playing && !rolling_;
         fresh_ = started_ || jump;
+        sought_ = fresh_ || (sought_ && at.playing);
         if (jump || (rolling_ && !at.playing)) leave(at.playing);
         if (repeat_.armed() && at.musical && !repeat_.fits_under(at.place)) drop_repeat();
         if (fresh_) line_ = landing_ = NO_FRAME;
@@ -257,9 +259,9 @@ class Player {
         fresh_ = started_ = carried_ = false;
     }
 
-    // The first beat line at or after `frame + lead`, kept until it is passed.
+    // The first line to come back on at or after `frame + lead`, kept until it is passed.
     int64_t next_line(int64_t& kept, int64_t frame, int64_t lead) {
-        if (kept == NO_FRAME || kept < frame + lead) kept = map_.next_line(frame + lead);
+        if (kept == NO_FRAME || kept < frame + lead) kept = map_.next_line(frame + lead, sought_ ? SOUGHT_PARTS : 1);
         return kept;
     }
 
@@ -270,7 +272,8 @@ class Player {
 
     void open(uint32_t frames) {
         open_ = true;
-        gap_ = false;
+        gap_ = sought_ = false;
+        line_ = landing_ = NO_FRAME;
         voice_.set(frames == 0 ? 1.0f : 0.0f);
         voice_.aim(1.0f, frames);
         const uint32_t out = frames == 0 ? fade_ : frames;
@@ -378,6 +381,7 @@ class Player {
     bool fresh_ = false;    // this frame is the first after a start or a jump
     bool started_ = false;  // ... after a start
     bool carried_ = false;  // ... and the voice was open before it
+    bool sought_ = false;   // a start or a jump led to where the voice is not open yet
     bool on_grid_ = true;
     uint32_t closing_ = 0;
     int64_t expected_ = 0, line_ = NO_FRAME, landing_ = NO_FRAME;

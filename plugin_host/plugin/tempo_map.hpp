@@ -64,8 +64,8 @@ class TempoMap {
         return true;
     }
 
-    // Whether a host that claims `host` at `frame` stands where the map says: position within 1.5 frames (and not
-    // further behind than `coarse` quarters more) at the start and, by its tempo, at the end of the block. Beside a
+    // Whether a host that claims `host` at `frame` stands where the map says: position within 1.5 frames (and
+    // `coarse` quarters more) at the start and, by its tempo, at the end of the block. Beside a
     // segment's border either side of it will do; before the first segment, that one counted backwards.
     bool agrees(int64_t frame, uint32_t frames, const Musical& host, double coarse = 0) const {
         const uint32_t index = segment_at(frame);
@@ -91,8 +91,8 @@ class TempoMap {
         return false;
     }
 
-    // The first beat line at or after `frame`; NO_FRAME where the map is empty.
-    int64_t next_line(int64_t frame) const {
+    // The first line at or after `frame` of beats cut in `parts` from their bar line on; NO_FRAME where the map is empty.
+    int64_t next_line(int64_t frame, int parts = 1) const {
         if (count_ == 0) return NO_FRAME;
         uint32_t index = segment_at(frame);
         if (index == NONE) {
@@ -100,7 +100,7 @@ class TempoMap {
             frame = rounded(start(0));
         }
         for (; index < count_; ++index) {
-            const int64_t line = line_in(index, frame);
+            const int64_t line = line_in(index, frame, parts);
             if (index + 1 == count_ || line < rounded(start(index + 1))) return line;
             const int64_t border = rounded(start(index + 1));
             if (border > frame) frame = border;
@@ -154,19 +154,19 @@ class TempoMap {
         const double bars = static_cast<double>(host.bar - mine.bar);
         const double off = (bars * mine.bar_quarters() + host.quarter - mine.quarter) * mine.quarter_frames(rate_);
         const double drift = frames * (host.tempo / mine.tempo - 1.0);
-        const double behind = coarse * mine.quarter_frames(rate_);
-        return off <= GRID_TOLERANCE_FRAMES && off >= -GRID_TOLERANCE_FRAMES - behind &&
+        return std::fabs(off) <= GRID_TOLERANCE_FRAMES + coarse * mine.quarter_frames(rate_) &&
                std::fabs(drift) <= GRID_TOLERANCE_FRAMES;
     }
 
-    int64_t line_in(uint32_t index, int64_t frame) const {
+    int64_t line_in(uint32_t index, int64_t frame, int parts) const {
         const Musical first = raw(index);
         const double since = static_cast<double>(frame) - start(index);
         const double quarters = first.quarter + since / first.quarter_frames(rate_);
+        const double beat = first.beat() / parts;
         const double bar = std::floor(quarters / first.bar_quarters()) * first.bar_quarters();
-        const double beats = std::floor((quarters - bar) / first.beat());
+        const double beats = std::floor((quarters - bar) / beat);
         for (int step = -1; step < 3; ++step) {
-            const double line = bar + (beats + step) * first.beat();
+            const double line = bar + (beats + step) * beat;
             const int64_t found = rounded(start(index) + (line - first.quarter) * first.quarter_frames(rate_));
             if (found >= frame) return found;
         }
