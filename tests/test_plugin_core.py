@@ -96,7 +96,7 @@ def test_a_start_into_a_gap_is_answered_on_a_quarter_of_a_beat(pair: tuple[Core,
     fill(engine, 2 * BAR + 2_100, 4 * BAR)
     out = core.roll(2 * BAR + 100, BAR, 100, PLACE)
     gain = out[0] / expected(2 * BAR + 100, BAR)[0]
-    line = BEAT // 4 - 100
+    line = 3 * BEAT // 4 - 100  # 3000 after the bar line
     assert (gain[: line - RISE + 1] == 0).all() and (gain[line:] == 1).all()
 
 
