@@ -23,6 +23,8 @@ from bridge.live_messages import LiveAudio, LiveCommand, LiveStatus
 from bridge.live_report import check_command, obey, status_of
 from bridge.live_request import STEPS
 from bridge.live_session import LiveSession
+from bridge.live_sync import PositionOf
+from bridge.midi_notes import NoteCollector
 from engine.errors import AttaccaError, BadRequest
 from engine.resident import Resident
 from engine.types import Audio
@@ -48,10 +50,16 @@ class Live:
         listener: Listener | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         steps: int = STEPS,
+        source: PositionOf | None = None,
+        notes: NoteCollector | None = None,
     ) -> None:
-        """folder: where the caches are, else the machine's. listener: hears what is written, on the live thread."""
+        """folder: where the caches are, else the machine's. listener: hears what is written, on the live thread.
+
+        source: where the play head of all sessions is (called on the live thread), else what each plugin says.
+        notes: what is played on a MIDI input becomes melody targets of all sessions.
+        """
         self._resident, self._folder, self._listener, self._clock_ns = resident, folder, listener, clock_ns
-        self._steps = steps
+        self._steps, self._source, self._notes = steps, source, notes
         self._sessions: dict[str, LiveSession] = {}
         self._resting: dict[str, int] = {}
         self._calls: deque[Callable[[], None]] = deque()
@@ -131,7 +139,9 @@ class Live:
         def tell(generation: int, first_frame: int, audio: Audio) -> None:
             self._tell(instance, side.rate, generation, first_frame, audio)
 
-        self._sessions[instance] = LiveSession(side, self._resident, tell, self._wake.set, self._clock_ns, self._steps)
+        self._sessions[instance] = LiveSession(
+            side, self._resident, tell, self._wake.set, self._clock_ns, self._steps, self._source, self._notes
+        )
 
     def _detach(self, instance: str) -> None:
         session = self._sessions.pop(instance, None)

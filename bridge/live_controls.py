@@ -38,7 +38,7 @@ class Controls:
 
     def read(self, now_ns: int) -> None:
         side, session = self._session.side, self._session
-        notes = side.notes()
+        notes = [*side.notes(), *self._keys()]
         if session.horizon is None:
             return
         for note in notes:
@@ -95,6 +95,14 @@ class Controls:
         if horizon is not None:
             asked = self.look_ahead_bars or round(self._knobs.look_ahead_bars)
             horizon.look_ahead_bars = min(8, max(1, asked))
+
+    def _keys(self) -> list[HeardNote]:
+        """What was played on `--midi-in`, where the play head was then; nothing while live is off."""
+        keys, follower = self._session.keys, self._session.follower
+        if keys is None:
+            return []
+        heard = [HeardNote(follower.frame_at(at_ns), at_ns, data) for at_ns, data in keys.messages()]
+        return heard if self.live else []
 
     def _note(self, note: HeardNote) -> None:
         session, song = self._session, self._session.song

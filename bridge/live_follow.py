@@ -1,14 +1,15 @@
-"""Follows a plugin's reports: where the play head is now, whether it rolls, what they teach about the project's bars.
+"""Follows a plugin's reports, or a sync source: where the play head is, whether it rolls, what that teaches about bars.
 
-*Threading*: the live thread owns it; a report is a bounded read of shared memory.
+*Threading*: the live thread owns it; a report is a bounded read of shared memory, and a source never blocks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bridge.live_learn import Told, learnt, told_by
+from bridge.live_learn import Told, agrees, learnt, told_by
 from bridge.live_map import ProjectMap, published
+from bridge.live_sync import SILENT, Lead, PositionOf
 from bridge.sync.plugin import from_transport
 from bridge.sync.position import HostPosition
 from bridge.timeline_engine import EngineSide
@@ -29,10 +30,11 @@ class Heard:
 
 
 class Follower:
-    """Reads the transport block of one cache."""
+    """Reads the transport block of one cache; with a `source`, that one instead: its frames are the project's."""
 
-    def __init__(self, side: EngineSide) -> None:
+    def __init__(self, side: EngineSide, source: PositionOf | None = None) -> None:
         self._side = side
+        self._lead = None if source is None else Lead(source, side.rate)
         self.song = published(side.rate, side.segments())
         self._blocks = -1
         self._jumps: int | None = None
@@ -42,25 +44,55 @@ class Follower:
         self._block_frames = 0
 
     def hear(self, now_ns: int) -> Heard | None:
-        """The head now; None while the plugin has reported nothing that can be used."""
-        transport = self._side.transport()
-        if transport is None:
-            return None
-        new = transport.blocks != self._blocks or self._position is None
-        if new and (position := from_transport(transport, self._side.rate)) is not None:
-            self._blocks, self._block_frames, self._position = transport.blocks, transport.block_frames, position
+        """The head now; None while plugin or source have reported nothing that can be used."""
+        new = self._read() if self._lead is None else self._read_lead(self._lead, now_ns)
         if self._position is None:
             return None
         jumped = new and self._has_jumped(self._position)
         song = self._learn(self._position, jumped) if new else None
         return Heard(self._head(self._position, now_ns), jumped, song, new)
 
+    @property
+    def error(self) -> str:
+        """Why the head stands though nobody stopped it, in a sentence; else empty."""
+        return SILENT if self._lead is not None and self._lead.silent else ""
+
+    def frame_at(self, at_ns: int) -> int:
+        """The frame at which the head is (was) at a time (monotonic), by the newest report."""
+        position = self._position
+        if position is None:
+            return 0
+        moved = (at_ns - position.at_ns) * position.rate // 10**9 if position.playing else 0
+        return max(0, position.frame + moved)
+
     def announce(self, song: ProjectMap) -> None:
         """A map that was told, not learnt."""
         self.song, self._agreed = song, None
 
+    def _read(self) -> bool:
+        """Whether the plugin has told something new."""
+        transport = self._side.transport()
+        if transport is None or (transport.blocks == self._blocks and self._position is not None):
+            return False
+        if (position := from_transport(transport, self._side.rate)) is not None:
+            self._blocks, self._block_frames, self._position = transport.blocks, transport.block_frames, position
+        return True
+
+    def _read_lead(self, lead: Lead, now_ns: int) -> bool:
+        """Whether the source has told something new. Where it falls silent the head stands."""
+        transport = self._side.transport()
+        if transport is not None:
+            self._block_frames = transport.block_frames
+        before, position = self._position, lead.position(now_ns)
+        if position is None and before is not None and before.playing:
+            self._position = replace(before, frame=self._head(before, now_ns).frame, playing=False)
+        if position is None or position == before:
+            return False
+        self._position = position
+        return True
+
     def _has_jumped(self, position: HostPosition) -> bool:
-        backwards = position.frame < self._frame
+        backwards = self._lead is None and position.frame < self._frame
         jumped = self._jumps is not None and (position.jumps != self._jumps or backwards)
         self._jumps, self._frame = position.jumps, position.frame
         return jumped
@@ -69,8 +101,16 @@ class Follower:
         told = told_by(position)
         if told is None:
             return None
-        song = learnt(self.song, None if jumped else self._agreed, told)
-        self._agreed, self.song = told, song or self.song
+        before = self._agreed = None if jumped else self._agreed
+        if self._lead is None:
+            song = learnt(self.song, before, told)
+            self._agreed, self.song = told, song or self.song
+            return song
+        told = self._lead.exact(self.song, told)
+        song = self._lead.learn(self.song, before, told, position.at_ns)
+        self.song = song or self.song
+        if self.song is not None and agrees(self.song, told):
+            self._agreed = told
         return song
 
     def _head(self, position: HostPosition, now_ns: int) -> Head:

@@ -78,7 +78,8 @@ class LiveSessionStatus(Struct, frozen=True):
 
     state: "waiting" (the host has not told tempo and bars), "ready", "held", "silent" (panic, or live is off).
     Frames are project frames at `rate`; bar counts from 0; bars_ready, ready_until_frame: playable from the head on.
-    late_frames: what came too late to be written. error: the last render that failed, in a sentence.
+    late_frames: what came too late to be written. error: a sync source that is silent, or the last render that failed,
+    in a sentence.
     """
 
     instance: str

@@ -42,7 +42,7 @@ def status_of(session: LiveSession, traces: int = 0) -> LiveSessionStatus:
         quantise=session.quantise or "bar",
         takes=tuple(LiveTake(bar=take.bar, take=take.number) for take in session.takes.all()),
         traces=tuple(trace.told() for trace in list(session.asks.traces)[len(session.asks.traces) - traces :]),
-        error=session.jobs.error,
+        error=session.follower.error or session.jobs.error,
     )
 
 

@@ -21,11 +21,14 @@ from bridge.live_controls import Controls
 from bridge.live_follow import Follower, Heard
 from bridge.live_hold import HeldBars, held_bars
 from bridge.live_jobs import Jobs
+from bridge.live_keys import Keys
 from bridge.live_map import ProjectMap
 from bridge.live_melody import Melody
 from bridge.live_request import CONTEXT_S, STEPS, context_of, request_for
+from bridge.live_sync import PositionOf
 from bridge.live_takes import Takes
 from bridge.live_writer import Tell, Writer
+from bridge.midi_notes import NoteCollector
 from bridge.timeline_engine import EngineSide
 from engine.errors import BadRequest, Refused
 from engine.events import BarReady, Ended
@@ -50,9 +53,13 @@ class LiveSession:
         wake: Callable[[], None],
         clock_ns: Callable[[], int] = time.monotonic_ns,
         steps: int = STEPS,
+        source: PositionOf | None = None,
+        notes: NoteCollector | None = None,
     ) -> None:
+        """source: where the play head is, else what the plugin says. notes: keys beside the plugin's own."""
         self.side, self._clock_ns, self._tell, self._steps = side, clock_ns, tell, steps
-        self.follower = Follower(side)
+        self.follower = Follower(side, source)
+        self.keys = None if notes is None else Keys(notes, clock_ns())
         self.jobs = Jobs(resident, side.instance, wake)
         self.asks, self.melody, self.takes = Asks(), Melody(), Takes()
         self.controls = Controls(self)
@@ -107,7 +114,7 @@ class LiveSession:
             return
         rolled = self.horizon.head.rolling
         if self.horizon.see(heard.head, heard.jumped) or (rolled and not heard.head.rolling):
-            self.melody.release()
+            self._release_keys()
         if heard.head.rolling:
             self.writer.heard(self.horizon.grid.bar_at(heard.head.frame))
         if heard.jumped:
@@ -276,7 +283,7 @@ class LiveSession:
     def panic(self, arrived_ns: int) -> None:
         """Nothing is planned any more, and what was planned is silence."""
         self.panicked = True
-        self.melody.release()
+        self._release_keys()
         horizon = self.horizon
         if horizon is None or self.writer is None:
             return
@@ -287,6 +294,12 @@ class LiveSession:
             self.writer.put(begin, np.zeros((end - begin, layout.CHANNELS), np.float32), fade_in=begin == first)
             horizon.lost(begin, end)
         self.asks.done("panic", "now", arrived_ns, first, first, self._clock_ns())
+
+    def _release_keys(self) -> None:
+        """No key is down any more: the transport stopped or jumped, panic."""
+        self.melody.release()
+        if self.keys is not None:
+            self.keys.release()
 
     def continue_(self, arrived_ns: int) -> None:
         """The next bar continues what the track carries; ends a panic."""

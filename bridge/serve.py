@@ -26,12 +26,15 @@ from bridge.loop import Loop
 from bridge.midi import MidiInput, NoteCollector, open_input
 from bridge.osc import OscServer
 from bridge.session import Session
+from bridge.sync.open import open_source
+from bridge.sync.position import SyncSource
 from bridge.zeromq import ZeroMQServer
 from engine.errors import BadRequest, Unavailable
 from engine.resident import Resident
 from engine.types import Renderer
 
 OFF = "off"
+PLUGIN = "plugin"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Options:
     osc_allow: tuple[str, ...] = ()
     curve_keys: Path | None = None
     midi_in: str | None = None
+    sync: str = PLUGIN
     fake_seconds_per_bar: float = 0.0
     live: bool = True
     live_steps: int = 2
@@ -66,6 +70,7 @@ class Server:
         self.resident: Resident | None = None
         self.live: Live | None = None
         self._midi: MidiInput | None = None
+        self._sync: SyncSource | None = None
         self._notes = NoteCollector()
         try:
             self._bind()
@@ -83,6 +88,10 @@ class Server:
             raise BadRequest("there is nothing to serve: both --zmq and --osc are off")
         if options.midi_in is not None:
             self._midi = open_input(options.midi_in, self._notes)
+        if options.sync.strip() != PLUGIN:
+            if not options.live:
+                raise BadRequest("--sync is for live sessions: leave out --sync or --no-live")
+            self._sync = open_source(options.sync, midi=self._midi)
 
     def start(self, renderer: Renderer | None = None) -> None:
         """Load, warm up, canary, freeze; then the sockets answer. Raises BadBundle and the like."""
@@ -91,14 +100,24 @@ class Server:
         session = Session(self.resident, self._notes)
         session.count(lambda: {"bugs": self.loop.callback_errors})
         if self.options.live:
-            heard = self.zeromq.hear_live if self.zeromq is not None else None
-            self.live = session.live = Live(self.resident, self.options.cache_dir, heard, steps=self.options.live_steps)
+            self.live = session.live = self._live(self.resident)
             session.count(lambda: {"live bugs": self.live.bugs if self.live else 0})
         for socket in (self.zeromq, self.osc):
             if socket is not None:
                 socket.open(session)
         if self.live is not None:
             self.live.start()
+
+    def _live(self, resident: Resident) -> Live:
+        """The live sessions, with what leads them."""
+        return Live(
+            resident,
+            self.options.cache_dir,
+            listener=self.zeromq.hear_live if self.zeromq is not None else None,
+            steps=self.options.live_steps,
+            source=self._sync.position if self._sync is not None else None,
+            notes=self._notes if self._midi is not None else None,
+        )
 
     def ready(self) -> dict[str, Any]:
         """What the ready line and the ready file say."""
@@ -110,6 +129,7 @@ class Server:
             "zmq": self.zeromq.endpoint if self.zeromq else None,
             "osc": self.osc.address if self.osc else None,
             "midi": self._midi.name if self._midi else None,
+            "sync": self.options.sync.strip() if self.options.live else None,
             "render_dir": str(self.osc.folder.path) if self.osc else None,
             "bundle": health.bundle,
             "runtime": health.runtime,
@@ -126,10 +146,12 @@ class Server:
 
     def close(self) -> None:
         """End all requests, tell their senders, close the sockets."""
-        if self._midi is not None:
-            self._midi.close()
         if self.live is not None:
             self.live.close()
+        if self._sync is not None:
+            self._sync.close()
+        if self._midi is not None:
+            self._midi.close()
         if self.resident is not None:
             self.resident.close()
         self.loop.drain()

@@ -243,10 +243,12 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path, renderer: FakeRenderer | None = None) -> Iterator[Stage]:
-    """A live engine in this process, on free ports, with caches in `folder`."""
+def stage(folder: Path, renderer: FakeRenderer | None = None, **more: Any) -> Iterator[Stage]:
+    """A live engine in this process, on free ports, with caches in `folder`; `more` are its options."""
     made = renderer or Coloured()
-    options = Options(fake=True, zmq="tcp://127.0.0.1:*", osc="127.0.0.1:0", cache_dir=folder, render_dir=folder)
+    options = Options(
+        fake=True, zmq="tcp://127.0.0.1:*", osc="127.0.0.1:0", cache_dir=folder, render_dir=folder, **more
+    )
     with serving(options, made) as server:
         assert server.zeromq is not None
         ledger = Ledger(server.zeromq.endpoint)

@@ -155,8 +155,7 @@ def test_a_new_engine_takes_up_what_an_old_one_left(tmp_path: Path) -> None:
             assert h.side.segments()[0] == generation, "the map is taken up, and with it what is in the cache"
             h.locate(beat(h.song, 3))
             assert missed(h.play(beat(h.song, 2))) == []
-            first = s.status()
-            assert first is not None
+            first = wait(s.status, "the session")
             assert first.renders <= 3
 
 

@@ -26,7 +26,16 @@ path = click.Path(path_type=Path)
 @click.option("--osc-allow", multiple=True, metavar="ADDRESS", help="An address beyond loopback that may send OSC.")
 @click.option("--curve-keys", type=path, help="A folder of CURVE keys: needed beyond loopback.")
 @click.option(
-    "--midi-in", metavar="PORT", help="Live notes become the next melody: a port, virtual:NAME or socket:HOST:PORT."
+    "--midi-in",
+    metavar="PORT",
+    help="Live notes become melodies, of live sessions too: a port, virtual:NAME or socket:HOST:PORT.",
+)
+@click.option(
+    "--sync",
+    default="plugin",
+    show_default=True,
+    metavar="SOURCE",
+    help="Who tells the play head: plugin, jack[:SERVER], ardour[:HOST:PORT], midi[:PORT] (clock) or link[:free].",
 )
 @click.option("--live/--no-live", default=True, show_default=True, help="Serve the plugins of this machine's hosts.")
 @click.option("--live-steps", type=Whole(1, 8), default=2, show_default=True, help="Steps of the sampler, live.")
