@@ -40,6 +40,11 @@ GOOD_OSC = [
     build("/attacca/ping", "x"),
     build("/attacca/subscribe", 0),
     build("/attacca/panic"),
+    build("/attacca/live/hold", 2),
+    build("/attacca/live/recall", 3, 0),
+    build("/attacca/live/policy", "now"),
+    build("/attacca/live/quantise", "beat"),
+    build("/attacca/live/panic"),
 ]
 GOOD_FIELDS = {
     "id": "f",
@@ -52,6 +57,24 @@ GOOD_FIELDS = {
     "melody": [{"pitch": 60, "beat": 0.0, "length": 1.0}],
     "strengths": {"melody": 1.0},
 }
+PROJECT_FIELDS = {
+    "meter": "0:4/4,8:7/8",
+    "tempo": "0:400,4+1.5:90",
+    "source_offset": "-96000/7",
+    "at_bar": 3,
+    "at_beat": 1.5,
+    "piece_ms": 50,
+}
+GOOD_LIVE: list[tuple[bytes, dict[str, object]]] = [
+    (b"live", {"action": "hold", "bars": 2, "id": "f"}),
+    (b"live", {"action": "recall", "bar": -1, "take": 0, "instance": "nobody", "id": "f"}),
+    (b"live", {"action": "policy", "policy": "now", "id": "f"}),
+    (b"live", {"action": "quantise", "quantise": "beat", "id": "f"}),
+    (b"live", {"action": "tempo-map", "tempo": "0:120,4+1.5:90", "meter": "0:4/4,8:7/8", "id": "f"}),
+    (b"live", {"action": "panic", "id": "f"}),
+    (b"live?", {"traces": 9}),
+    (b"subscribe", {"on": True, "live": True}),
+]
 ODD_VALUES = [
     None,
     True,
@@ -69,6 +92,12 @@ ODD_VALUES = [
     [[]] * 9,
     {},
     b"\xff",
+    "1/0",
+    "-1/3",
+    "0:4/4,8:7/8",
+    "0:120,0:90,4+99:20",
+    "7:4/4",
+    -(2**63),
 ]
 NUMBERS = [struct.pack(">f", v) for v in (math.nan, math.inf, -math.inf, 3e38, 0.0)] + [
     struct.pack(">i", v) for v in (-(2**31), -4, -1, 0, 1, 3, 2**31 - 1)
@@ -113,10 +142,19 @@ def zmq_packet(dice: random.Random) -> list[bytes]:
     kind = dice.random()
     if kind < 0.1:
         return [dice.randbytes(dice.randrange(12)) for _ in range(dice.randrange(5))]
+    if kind < 0.3:
+        tag, live = dice.choice(GOOD_LIVE)
+        odd = {dice.choice([*live, "bars", "take", "nonsense"]): dice.choice(ODD_VALUES)} if dice.random() < 0.8 else {}
+        body = msgspec.msgpack.encode(live | odd)
+        return [tag, mutated(body, dice) if dice.random() < 0.3 else body]
     fields: dict[str, object] = dict(GOOD_FIELDS)
+    if dice.random() < 0.4:
+        names = dice.sample(list(PROJECT_FIELDS), dice.randint(1, len(PROJECT_FIELDS)))
+        fields |= {name: PROJECT_FIELDS[name] for name in names}
     audio: list[bytes] = []
     if kind < 0.5:
-        fields[dice.choice([*fields, "nonsense", "inline", "source", "rate", "seed"])] = dice.choice(ODD_VALUES)
+        more = [*PROJECT_FIELDS, "nonsense", "inline", "source", "rate", "seed"]
+        fields[dice.choice([*fields, *more])] = dice.choice(ODD_VALUES)
     elif kind < 0.6:
         frames = dice.choice((1, 3, 10, 2**40))
         fields |= {"kind": "continue", "inline": {"rate": 8_000, "channels": dice.choice((1, 2, 9)), "frames": frames}}
