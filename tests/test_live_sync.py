@@ -120,7 +120,7 @@ def test_jacks_transport_leads_a_cache_without_music(tmp_path: Path) -> None:
                 off = place.quarter * 60 * RATE / 187.3 - 100
                 assert abs(off) <= 0.51, "a line is rounded to its frame, no more"
 
-            server.server.send_signal(signal.SIGKILL)
+            server.server.terminate()
             told = wait(lambda: (s := status()).error and s, "the session to miss its source", 30.0)
             assert "sync source says nothing" in told.error
             assert not told.rolling
