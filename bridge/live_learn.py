@@ -18,6 +18,8 @@ AGREES_FRAMES = 1
 """A report this near its place agrees; the plugin plays up to 1.5 frames off."""
 NOISE_QUARTERS = Fraction(2, 10**6)
 """What a host's floats may be off."""
+TICKS = 1920
+"""Of a beat: what JACK, LV2 and Ardour count in. They cut or round to whole ones."""
 SAME_BPM = Fraction(1, 10**5)
 LEAST_SNAP_FRAMES = Fraction(1, 50)
 MOST_SNAP_FRAMES = Fraction(1, 4)
@@ -33,6 +35,14 @@ class Told:
     quarter: Fraction
     tempo: Fraction
     meter: Meter
+    rolling: bool = True
+
+    @property
+    def noise_quarters(self) -> Fraction:
+        """What the place may be off: a tick where it is a whole number of ticks, else what floats are off."""
+        ticks = self.quarter * self.meter.denominator / 4 * TICKS
+        whole = abs(ticks - round(ticks)) < Fraction(1, 100)
+        return Fraction(4, self.meter.denominator * TICKS) if whole else NOISE_QUARTERS
 
 
 def told_by(position: HostPosition) -> Told | None:
@@ -40,14 +50,19 @@ def told_by(position: HostPosition) -> Told | None:
     bar, quarter, tempo, meter = position.bar, position.quarter, position.tempo, position.meter
     if bar is None or quarter is None or tempo is None or meter is None:
         return None
-    return Told(position.frame, position.rate, bar, quarter, tempo, meter)
+    return Told(position.frame, position.rate, bar, quarter, tempo, meter, position.playing)
 
 
 def agrees(known: ProjectMap, told: Told) -> bool:
     """Whether a report lies where the map says, in the same tempo and meter."""
+    off = known.piece_at(told.frame).place(told.bar, told.quarter, known.rate) - told.frame
+    return same_music(known, told) and abs(off) <= AGREES_FRAMES + _frames(told, told.noise_quarters)
+
+
+def same_music(known: ProjectMap, told: Told) -> bool:
+    """Whether tempo and meter are the map's at that frame. Some hosts, when they stand, tell the place of before."""
     piece = known.piece_at(told.frame)
-    off = piece.place(told.bar, told.quarter, known.rate) - told.frame
-    return abs(piece.tempo - told.tempo) <= SAME_BPM and piece.meter == told.meter and abs(off) <= AGREES_FRAMES
+    return abs(piece.tempo - told.tempo) <= SAME_BPM and piece.meter == told.meter
 
 
 def learnt(known: ProjectMap | None, before: Told | None, told: Told) -> ProjectMap | None:
@@ -57,7 +72,7 @@ def learnt(known: ProjectMap | None, before: Told | None, told: Told) -> Project
     """
     if known is None:
         return ProjectMap(told.rate, (_from_the_start(told),))
-    if agrees(known, told):
+    if agrees(known, told) or (not told.rolling and same_music(known, told)):
         return None
     if before is not None and (piece := _solved(known, before, told)) is not None:
         better = known.with_piece(piece)
@@ -102,7 +117,7 @@ def _solved(known: ProjectMap, before: Told, told: Told) -> Piece | None:
     else:
         missing = told.quarter - (told.frame - line) / old
         change = told.frame - missing / (1 / new - 1 / old)
-        slack = 2 + NOISE_QUARTERS / abs(1 / new - 1 / old)
+        slack = 2 + told.noise_quarters / abs(1 / new - 1 / old)
     if not before.frame - slack <= change <= told.frame + slack:
         return None
     if abs(change - line) <= slack:

@@ -28,7 +28,7 @@ struct HostTime {
     double tempo = 120;
     uint32_t numerator = 4, denominator = 4;
     double loop_first = 0, loop_last = 0;  // quarters; equal: none
-    double coarse = 0;                     // quarters that `quarters` may be behind
+    double coarse = 0;                     // quarters that `quarters` may be off, either way
     int64_t jitter = 0;                    // frames that `frame` may be off
     int64_t offset = 0;                    // frames into the block where the place, tempo and meter hold
 };
@@ -122,14 +122,43 @@ class BarClock {
         } else if (told_number(told.bar)) {
             now.place.bar = static_cast<int64_t>(told.bar);
             now.place.quarter = told_number(told.line) ? told.quarters - told.line : told.quarters;
-            if (told.coarse > 0 && counted && near(place_, now.place, told.coarse)) now.place = place_;
+            if (told.coarse > 0 && counted && near_either(now.place, told.coarse)) now.place = place_;
+            else if (is_old(told, now)) now.musical = false;
+            else if (told.coarse > 0 && counted) change_on_line(now, told.coarse);
+            if (told_number(told.bar)) told_ = told;
         } else {
             number(told, counted && told_number(begun_quarters_), bar_quarters, now.place);
         }
+        if (told.coarse > 0 && !counted && map.empty()) straighten(now, told.coarse);
         Musical mapped;
-        if (map.place(now.frame, mapped) && mapped.same_meter(now.place) && adopts(told, now.place, mapped))
+        if (map.place(now.frame, mapped) && mapped.same_meter(now.place) &&
+            (adopts(told, now.place, mapped) || (told.coarse > 0 && adopts(told, in_quarters(now.place), mapped))))
             now.place = with_tempo(mapped, now.place.tempo);
         on_map_ = map.agrees(now.frame, 1, now.place);
+    }
+
+    // A host that stands at another frame and tells the place of before does not know it yet (JACK, after a locate).
+    bool is_old(const HostTime& told, const Position& now) const {
+        return known_ && !now.playing && now.frame != next_ && told.bar == told_.bar && told.quarters == told_.quarters;
+    }
+
+    // Another tempo or meter than in the last block, told coarsely: it began on the bar line in between, if that fits.
+    void change_on_line(Position& now, double coarse) const {
+        const double to_line = (begun_.bar_quarters() - begun_.quarter) * begun_.quarter_frames(rate_);
+        const double since = static_cast<double>(step_) - to_line;
+        const double quarter = since / now.place.quarter_frames(rate_);
+        const bool next_bar = since >= 0 && now.place.bar == begun_.bar + 1;
+        if (next_bar && std::fabs(quarter - now.place.quarter) <= coarse + 1e-9) now.place.quarter = quarter;
+    }
+
+    // Without a map: bar 0 at frame 0 and one tempo, where that is what a coarse place means.
+    void straighten(Position& now, double coarse) const {
+        const double bar_quarters = now.place.bar_quarters(), each = now.place.quarter_frames(rate_);
+        const double exact = static_cast<double>(now.frame) / each;
+        const double told = static_cast<double>(now.place.bar) * bar_quarters + now.place.quarter;
+        if (now.frame < 0 || std::fabs(exact - told) > coarse + 1e-9) return;
+        now.place.bar = static_cast<int64_t>(std::floor(exact / bar_quarters + 1e-12));
+        now.place.quarter = std::max(0.0, exact - static_cast<double>(now.place.bar) * bar_quarters);
     }
 
     // Nothing told since the last block: by the map if the host stood on it (some never tell that only the meter
@@ -147,13 +176,26 @@ class BarClock {
         return place;
     }
 
-    // Same meter and tempo, and `exact` not earlier than `told` nor later than it by more than `coarse`.
+    // Same meter and tempo, and `exact` within `coarse` of what was told.
     bool near(const Musical& exact, const Musical& told, double coarse) const {
         if (!exact.same_meter(told) || exact.tempo != told.tempo) return false;
         const double bars = static_cast<double>(exact.bar - told.bar);
         const double off = bars * told.bar_quarters() + exact.quarter - told.quarter;
         const double grain = GRID_TOLERANCE_FRAMES / told.quarter_frames(rate_);
-        return off >= -grain && off <= coarse + grain;
+        return std::fabs(off) <= coarse + grain;
+    }
+
+    // The place where a host counts ticks of a quarter within beats of another length (Ardour's LV2 in 7/8, 2/2).
+    static Musical in_quarters(Musical place) {
+        const double each = 4.0 / place.denominator;
+        const double beat = std::floor(place.quarter / each + 1e-9);
+        const double rest = place.quarter / each - beat;
+        if (rest < each) place.quarter = (beat + std::max(0.0, rest) / each) * each;
+        return place;
+    }
+
+    bool near_either(const Musical& told, double coarse) const {
+        return near(place_, told, coarse) || near(place_, in_quarters(told), coarse);
     }
 
     // The bar's number where the host tells only quarters: counted on, else as if the meter had always been this one.
@@ -190,7 +232,7 @@ class BarClock {
             off += static_cast<double>(mapped.bar - place.bar) * mapped.bar_quarters();
         else if (std::fabs(off) > mapped.bar_quarters() / 2)
             off -= std::copysign(mapped.bar_quarters(), off);
-        if (told.coarse > 0) return off >= -grain && off <= told.coarse + grain;
+        if (told.coarse > 0) return std::fabs(off) <= told.coarse + grain;
         return !told_number(told.bar) && told_number(told.quarters) && std::fabs(off) <= grain &&
                mapped.bar != place.bar;
     }
@@ -210,6 +252,7 @@ class BarClock {
         const uint32_t step = now.playing ? frames : 0;
         known_ = true;
         next_ = now.frame + step;
+        step_ = step;
         place_known_ = now.musical;
         quarters_ = UNTOLD;
         if (!now.musical) return;
@@ -222,6 +265,8 @@ class BarClock {
     double rate_;
     bool known_ = false, place_known_ = false, on_map_ = false;
     int64_t next_ = 0;
+    uint32_t step_ = 0;              // frames of the last block that played
+    HostTime told_;                  // the last place that a host told by bars
     double quarters_ = UNTOLD;       // at next_
     Musical place_;                  // at next_
     Musical begun_;                  // at the last block's start

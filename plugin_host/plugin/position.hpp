@@ -14,7 +14,7 @@ struct Position {
     bool musical = false;  // `place` is the host's own
     bool looping = false;
     Musical place;
-    double coarse = 0;  // quarters by which the host may tell too little (a tick of LV2 and JACK)
+    double coarse = 0;  // quarters by which the host's place may be off (a tick: LV2, JACK, Ardour)
     int64_t loop_first = 0, loop_last = 0;
 };
 

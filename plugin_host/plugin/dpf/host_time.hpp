@@ -54,6 +54,10 @@ inline HostTime unpacked(const TimePosition& carrier) {
     told.loop_first = carrier.bbt.beatsPerBar;
     told.loop_last = carrier.bbt.beatType;
 #endif
+#if defined(DISTRHO_PLUGIN_TARGET_VST3)
+    const double ticks = told.quarters * 1920.0;  // Ardour tells whole ticks, and rounds
+    if (std::fabs(ticks - std::round(ticks)) < 1e-6) told.coarse = 1.0 / 1920.0;
+#endif
 #if defined(DISTRHO_PLUGIN_TARGET_CLAP)
     told.jitter = 2;
 #endif
