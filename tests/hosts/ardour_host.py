@@ -177,6 +177,13 @@ class Ardour:
         assert self.ask("r:isnil()") == "false"
         self.place(first_frame)
 
+    def region_at(self, frame: int) -> tuple[str, int, int]:
+        """Name, position and length in frames of the top region of `track` at a frame."""
+        self.lua(f"at = track:playlist():top_region_at(Temporal.timepos_t({frame}))")
+        words = self.ask("at:name() .. '|' .. at:position():samples() .. '|' .. at:length():samples()").split("|")
+        self.lua("at = nil")
+        return words[0], int(words[1]), int(words[2])
+
     def set_parameter(self, index: int, value: float) -> None:
         assert self.ask(f"ARDOUR.LuaAPI.set_processor_param(plugin, {index}, {value!r})") == "true"
 

@@ -18,9 +18,11 @@ import numpy as np
 import pytest
 
 from benchmarks.watcher import Watcher
+from bridge import timeline_layout as layout
 from bridge.client import Engine, connect
 from bridge.demo_engine import engine_process
 from bridge.live_messages import LiveSessionStatus
+from bridge.timeline_memory import load, span_slots
 from engine.errors import AttaccaError
 from tests.hosts.attacca_plugin import await_caches
 
@@ -70,6 +72,16 @@ class Told:
         return there
 
 
+class Sight(Watcher):
+    """A watcher that also sees what the track carried."""
+
+    def context(self, first_frame: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+        """Audio [frames, 2], and which frames are there [frames]."""
+        index = span_slots(first_frame, frames) % layout.CONTEXT_SLOTS
+        tags = self._memory.blocks["context_tag"]
+        return load(tags, self._memory.context_audio, index, first_frame, frames)
+
+
 class Live:
     """A running engine with its client, what it tells, and the caches of one folder."""
 
@@ -89,9 +101,9 @@ class Live:
         except AttaccaError:
             return  # the engine has ended
 
-    def watch(self, count: int = 1) -> list[Watcher]:
+    def watch(self, count: int = 1) -> list[Sight]:
         """Watchers of the caches, as soon as there are `count` of them, by instance."""
-        return [Watcher(info.path) for info in await_caches(self.folder, count)]
+        return [Sight(info.path) for info in await_caches(self.folder, count)]
 
     def assert_told(self, instance: str, first: int, heard: np.ndarray, seconds: float = 10.0) -> None:
         """Every heard frame [frames, 2] is bit by bit what was told of its project frame; messages may still come."""
