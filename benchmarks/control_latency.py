@@ -39,6 +39,8 @@ from engine.types import Audio
 
 OWN_SHARE_S = 0.1
 TRACE_S = 20.0
+RECENT = 8
+"""Traces that are asked for: asking is work of the engine, too."""
 PITCHES = (57, 60, 62, 64, 67, 69)
 
 
@@ -70,8 +72,8 @@ class Seen:
 
 
 def traces(engine: Engine, instance: str) -> list[LiveTrace]:
-    """All traces of a session so far, oldest first."""
-    for session in engine.live_status(1000).sessions:
+    """The last traces of a session, oldest first."""
+    for session in engine.live_status(RECENT).sessions:
         if session.instance == instance:
             return sorted(session.traces, key=lambda trace: trace.serial)
     return []
@@ -84,7 +86,7 @@ def wait_trace(engine: Engine, instance: str, after: int) -> LiveTrace | None:
         for trace in traces(engine, instance):
             if trace.serial > after and trace.kind == "note" and trace.first_written_ns is not None:
                 return trace
-        time.sleep(0.02)
+        time.sleep(0.05)
     return None
 
 

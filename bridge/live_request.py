@@ -80,9 +80,10 @@ def context_of(side: EngineSide, song: ProjectMap, job: Job, captured: bool = Fa
         return None
     if not captured:
         audio, known = side.read(first, frames)
-        heard, there = side.context(first, frames)
-        audio = np.where(known[:, None], audio, heard)
-        if (found := _tail(audio, known | there, first, side.rate)) is not None:
+        if not known.all():
+            heard, there = side.context(first, frames)
+            audio, known = np.where(known[:, None], audio, heard), known | there
+        if (found := _tail(audio, known, first, side.rate)) is not None:
             return found
     return _earlier(side, song, job, frames)
 

@@ -202,7 +202,9 @@ def load(options: Options) -> Renderer:
 
         return FakeRenderer(options.fake_seconds_per_bar)
     from engine.render.load import load_renderer
+    from engine.runtimes.memory import keep_freed
 
+    keep_freed()
     renderer: Renderer = load_renderer(options.bundle, options.device)
     return renderer
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ one is twice as long, up to a second: the work a piece costs beyond its frames i
 WARM_START = 10
 WARM_FRAMES = 32
 """What is spoken before time zero: a third of a second, in which phases come apart that a draft begins together."""
+KEPT_TEXTS = 64
 DEFAULT_GUIDANCE = 1.5
 CONTINUE_GUIDANCE = 2.0
 """Guidance holds a continuation to its context (docs/LOG.md)."""
@@ -64,6 +66,7 @@ class ModelRenderer:
         self.lag_samples = int(bundle.config.get("lag_samples", 0))
         self.ride = True
         self.references, self.pasts = References(networks), Pasts(networks)
+        self._words = lru_cache(maxsize=KEPT_TEXTS)(self._read)
 
     def info(self) -> dict[str, Any]:
         return {
@@ -106,8 +109,11 @@ class ModelRenderer:
         """The prompt vector [styles + tags] of one voice of the mix."""
         if part.audio is not None:
             return self.references.vector(part.audio, check)
+        return self._words(part.text)
+
+    def _read(self, text: str) -> NDArray[np.float32]:
         with torch.no_grad():
-            vector = self.networks.prompt(sentence_encoder().embed([part.text]))[0]
+            vector = self.networks.prompt(sentence_encoder().embed([text]))[0]
         return np.asarray(vector.numpy(), np.float32)
 
     def render(
