@@ -15,11 +15,12 @@ if sys.argv[1] == "keep":
     assert keep_freed()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(3):
-    np.ones(1 << 20)
+def work():
+    held = [np.ones(3 << 20) for _ in range(4)]
+work()
 before = faults()
-for _ in range(20):
-    np.ones(1 << 20)
+for _ in range(5):
+    work()
 print(faults() - before)
 """
 
