@@ -1,6 +1,6 @@
 """How this process keeps its memory: freed arrays stay with it, so that a render after a pause pays no page faults.
 
-Sound is made in arrays of some megabytes, which glibc gives back to the system one by one; asking for them again costs a
+Sound is made in arrays of some megabytes, which glibc gives back to the system one by one; to ask again costs a
 tenth of a short render.
 """
 
