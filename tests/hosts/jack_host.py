@@ -58,9 +58,9 @@ class JackServer:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), **needed}
         self.running: list[subprocess.Popen[str]] = []
         command = ["jackd", "-R", "-n", name, "-d", "dummy", "-r", str(rate), "-p", str(block), "-P", "2", "-C", "2"]
-        self.server = subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        self.words = folder / "jackd.txt"
+        with self.words.open("w") as said:
+            self.server = subprocess.Popen(command, env=self.environment, stdout=said, stderr=said)
         waited = subprocess.run(["jack_wait", "-s", name, "-w", "-t", "20"], env=self.environment, capture_output=True)
         self.started = waited.returncode == 0
 
@@ -183,7 +183,8 @@ def jack_server(folder: Path, rate: int = 48_000, block: int = 1024) -> Iterator
     server = JackServer(f"attacca-{os.getpid()}-{time.monotonic_ns() % 10**6}", folder, rate, block)
     try:
         if not server.started:
-            pytest.skip("jackd does not start here")
+            said = [line for line in server.words.read_text().splitlines() if line]
+            pytest.skip(f"jackd does not start here: {said[-1] if said else 'it says nothing'}")
         yield server
     finally:
         server.close()

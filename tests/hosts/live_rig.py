@@ -81,6 +81,12 @@ class Sight(Watcher):
         tags = self._memory.blocks["context_tag"]
         return load(tags, self._memory.context_audio, index, first_frame, frames)
 
+    def segments(self) -> list[tuple[float, int, float]]:
+        """Exact frame, bar and tempo of each segment of the published map."""
+        count = int(self._memory.blocks["map"]["count"][0])
+        rows = self._memory.blocks["segment"][:count]
+        return [(row["frame"] + row["fraction"], int(row["bar"]), float(row["tempo"])) for row in rows]
+
 
 class Live:
     """A running engine with its client, what it tells, and the caches of one folder."""
