@@ -57,6 +57,33 @@ def test_the_place_of_before_is_not_believed_while_the_host_stands(library: ctyp
     assert (frame, place.bar, place.quarter, musical) == (0, 0, 0.0, True)
 
 
+@pytest.mark.parametrize("mapped", [True, False])
+def test_lost_cycles_do_not_move_the_bars(library: ctypes.CDLL, known: Map, mapped: bool) -> None:
+    """After an xrun JACK's frame is right and its bars are those of the lost cycle: counting goes by the frame."""
+    clock = Clock(library, known if mapped else None)
+    told = lv2(0)
+    clock.at(told, 1_024)
+    for frame in range(1_024, 20 * 1_024, 1_024):
+        clock.at(silent(frame, told), 1_024)
+    late = lv2(20 * 1_024)
+    late.frame = 23 * 1_024
+    _, place, musical = clock.at(late, 1_024)
+    assert musical
+    assert off_frames(place, 23 * 1_024) < 1e-3
+    assert off_frames(clock.at(lv2(24 * 1_024), 1_024)[1], 24 * 1_024) < 1e-3
+
+
+def test_a_locate_while_it_stands_is_on_the_map(library: ctypes.CDLL, known: Map) -> None:
+    clock = Clock(library, known)
+    there, here = 7 * RATE, 5_000
+    assert off_frames(clock.at(lv2(there, playing=False), 512)[1], there) < 1e-3
+    late = lv2(there, playing=False)
+    late.frame = here
+    _, place, musical = clock.at(late, 512)
+    assert musical
+    assert off_frames(place, here) < 1e-3
+
+
 @pytest.mark.parametrize("frame", [272, 12_345, 2 * RATE - 1, 5 * RATE])
 def test_without_a_map_a_coarse_place_is_made_straight(library: ctypes.CDLL, frame: int) -> None:
     """In the song's first part one tempo from frame 0 on explains what is told: that place is the exact one."""

@@ -44,7 +44,9 @@ def test_what_the_host_tells_an_lv2(tmp_path: Path) -> None:
         rig.do("stop")
         time.sleep(0.1)
         runs = rig.heard().runs()
-    assert [first for first, _ in runs][:3] == [0, 10 * 1024, 10 * 1024]
+    firsts = [first for first, _ in runs]  # lost cycles, if any, begin stretches of their own
+    assert firsts[0] == 0
+    assert firsts.count(10 * 1024) >= 2
     source = np.load(tmp_path / "source.npy")
     for first, audio in runs:
         assert np.array_equal(frames_of(audio[:, 0]), np.arange(first, first + len(audio)))

@@ -117,7 +117,7 @@ def test_every_played_frame_is_what_the_engine_told(
         assert watcher.segments() == [
             (float(line), part.bar, float(part.tempo)) for line, part in zip(song.lines, song.parts, strict=True)
         ]
-        assert jumps[1] == on_block(song.frame(1)) + BLOCK
+        assert on_block(song.frame(1)) + BLOCK in jumps
         assert jumps.count(on_block(song.frame(3))) >= 2, f"it was looped: {jumps}"
         assert after.missed_frames == before.missed_frames
         assert after.off_grid_blocks == before.off_grid_blocks

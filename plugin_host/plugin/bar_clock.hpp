@@ -123,7 +123,7 @@ class BarClock {
             now.place.bar = static_cast<int64_t>(told.bar);
             now.place.quarter = told_number(told.line) ? told.quarters - told.line : told.quarters;
             if (told.coarse > 0 && counted && near_either(now.place, told.coarse)) now.place = place_;
-            else if (is_old(told, now)) now.musical = false;
+            else if (is_old(told, now)) renew(now, map);
             else if (told.coarse > 0 && counted) change_on_line(now, told.coarse);
             if (told_number(told.bar)) told_ = told;
         } else {
@@ -137,9 +137,20 @@ class BarClock {
         on_map_ = map.agrees(now.frame, 1, now.place);
     }
 
-    // A host that stands at another frame and tells the place of before does not know it yet (JACK, after a locate).
+    // Another frame, but the place of before, or where that would have led: JACK tells so for a cycle after a locate
+    // and after lost cycles.
     bool is_old(const HostTime& told, const Position& now) const {
-        return known_ && !now.playing && now.frame != next_ && told.bar == told_.bar && told.quarters == told_.quarters;
+        if (!known_ || now.frame == next_ || told.coarse == 0) return false;
+        const bool stood = told.bar == told_.bar && told.quarters == told_.quarters;
+        return stood || (place_known_ && near_either(now.place, told.coarse));
+    }
+
+    // The place of a host that does not know it yet: by the map if it stood on it; counted on while it plays.
+    void renew(Position& now, const TempoMap& map) const {
+        Musical mapped;
+        if (place_known_ && on_map_ && map.place(now.frame, mapped)) now.place = mapped;
+        else if (place_known_ && now.playing) now.place = place_.after(static_cast<double>(now.frame - next_), rate_);
+        else now.musical = false;
     }
 
     // Another tempo or meter than in the last block, told coarsely: it began on the bar line in between, if that fits.
