@@ -140,7 +140,7 @@ class BarClock {
     // Another frame, but the place of before, or where that would have led: JACK tells so for a cycle after a locate
     // and after lost cycles.
     bool is_old(const HostTime& told, const Position& now) const {
-        if (!known_ || now.frame == next_ || told.coarse == 0) return false;
+        if (!known_ || now.frame == next_ || told.coarse == 0 || (now.playing && !rolled_)) return false;
         const bool stood = told.bar == told_.bar && told.quarters == told_.quarters;
         return stood || (place_known_ && near_either(now.place, told.coarse));
     }
@@ -260,6 +260,7 @@ class BarClock {
 
     // Where the next block begins if nothing happens.
     void keep(const HostTime& told, const Position& now, uint32_t frames) {
+        rolled_ = now.playing;
         const uint32_t step = now.playing ? frames : 0;
         known_ = true;
         next_ = now.frame + step;
@@ -274,6 +275,7 @@ class BarClock {
     }
 
     double rate_;
+    bool rolled_ = false;  // the last block played
     bool known_ = false, place_known_ = false, on_map_ = false;
     int64_t next_ = 0;
     uint32_t step_ = 0;              // frames of the last block that played
