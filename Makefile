@@ -28,7 +28,7 @@ demo: $(VENV)/.ready
 	$(PY) -m bridge.cli demo --out $(OUT)
 
 test: lint
-	$(PY) -m pytest
+	$(PY) -m pytest $(PYTEST)
 
 lint: $(VENV)/.ready
 	$(PY) -m ruff check $(CODE) tests

@@ -69,7 +69,8 @@ class JackServer:
         unit = 4 / denominator
 
         def say(state: int, blocksize: int, pos: Any, new_pos: bool) -> None:
-            beats = pos.frame / pos.frame_rate * tempo / 60 / unit
+            rate = pos.frame_rate or client.samplerate  # the server's first call of a new master may leave it 0
+            beats = pos.frame / rate * tempo / 60 / unit
             bar, beat = divmod(beats, numerator)
             pos.valid = 0x10
             pos.bar, pos.beat = int(bar) + 1, int(beat) + 1
