@@ -8,6 +8,7 @@ whose texture and phase are natural, instead of from the smooth mean.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -31,6 +32,8 @@ MONO_DB = 0.35
 WIDE_DB = 0.9
 AUDIBLE_DB = -60.0
 NEPER_DB = 20.0 / math.log(10.0)
+Levels = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""levels(mel, low) -> (level, spread): a `Vocoder`, or a runtime's."""
 
 
 def bin_interpolation(points_hz: NDArray[np.float64]) -> Tensor:
@@ -38,6 +41,12 @@ def bin_interpolation(points_hz: NDArray[np.float64]) -> Tensor:
     bins = np.arange(F.BINS) * F.RATE_HZ / F.WINDOW
     rows = [np.interp(bins, points_hz, row) for row in np.eye(len(points_hz))]
     return torch.from_numpy(np.stack(rows)).float()
+
+
+@lru_cache(maxsize=1)
+def spread_map() -> Tensor:
+    """Matrix [SPREADS, BINS] from spreads to bins; not to be changed in place."""
+    return bin_interpolation(SPREAD_POINTS_HZ)
 
 
 class Vocoder(nn.Module):
@@ -164,7 +173,7 @@ class Synthesis:
     spectrum's overlap (1792 samples) is carried, so chunks join without a seam.
     """
 
-    def __init__(self, vocoder: Vocoder, channels: int = 2, seed: int = 0) -> None:
+    def __init__(self, vocoder: Levels, channels: int = 2, seed: int = 0) -> None:
         self.vocoder = vocoder
         self.state = phase.PhaseState()
         self.common, self.own = NoiseSource(2 * seed + 1), NoiseSource(2 * seed + 2)
@@ -217,7 +226,7 @@ class Synthesis:
         mel = torch.stack([features[:, : F.MELS], features[:, F.MELS : 2 * F.MELS]])
         low = features[None, :, 2 * F.MELS :].expand(2, -1, -1)
         level, spread = self.vocoder(mel, low)
-        share = noise_share(level, spread @ self.vocoder.spread_map)
+        share = noise_share(level, spread @ spread_map())
         return level.float().numpy(), share.float().numpy()
 
     def push(self, features: Tensor) -> NDArray[np.float32]:

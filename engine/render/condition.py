@@ -29,10 +29,10 @@ from engine.controls import (
 )
 from engine.models import conditions as K
 from engine.models import features as F
-from engine.models.codec import LATENT_HOP, LATENTS, PATCH, Codec
+from engine.models.codec import LATENT_HOP, LATENTS, PATCH
 from engine.models.denoiser import Conditions
 from engine.models.listener import Heard
-from engine.render.past import HEARABLE, UNSURE, Past, Pasts
+from engine.render.past import HEARABLE, UNSURE, Encode, Past, Pasts
 from engine.render.source import SILENCE, Check, Source, model_view, source_of, unchecked
 from engine.timing import (
     Anchor,
@@ -231,7 +231,7 @@ def gather(request: Request, place: Place, pasts: Pasts, sense: PromptSense, che
     count = (ahead + place.latents) * PATCH
     targets = targets_of(request, place, -ahead * PATCH, count, factor)
     targets.intensity_db = intensity_of(request, place, past, ahead, count, sense.usual_db)
-    under, seen = _under(place, pasts.networks.codec, check) if request.under else (None, None)
+    under, seen = _under(place, pasts.encode, check) if request.under else (None, None)
 
     def hear() -> Heard | None:
         if under is None or seen is None:
@@ -263,7 +263,7 @@ def _switch_off(request: Request, targets: K.FrameTargets) -> None:
         targets.intensity_db = None
 
 
-def _under(place: Place, codec: Codec, check: Check) -> tuple[Tensor | None, Tensor]:
+def _under(place: Place, encode: Encode, check: Check) -> tuple[Tensor | None, Tensor]:
     """Latents [place.latents, 64] of what sounds under the new bars, the source from its grid position on; features.
 
     Encoded in pieces, each with MARGIN latents to both sides, so that no call takes long.
@@ -280,6 +280,6 @@ def _under(place: Place, codec: Codec, check: Check) -> tuple[Tensor | None, Ten
         view = np.pad(view, ((samples - len(view), 0), (0, 0)))
         features = F.analyse_tensor(torch.from_numpy(view))[: (count + 2 * MARGIN) * PATCH]
         with torch.no_grad():
-            pieces.append(codec.encode(features[None])[0, MARGIN : MARGIN + count])
+            pieces.append(encode(features[None])[0, MARGIN : MARGIN + count])
         seen.append(features[MARGIN * PATCH : (MARGIN + count) * PATCH])
     return torch.cat(pieces), torch.cat(seen)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.models import features as F
-from engine.models.codec import LATENT_HOP, PATCH, Codec
-from engine.models.vocoder import Synthesis, Vocoder
+from engine.models.codec import LATENT_HOP, PATCH
+from engine.models.vocoder import Levels, Synthesis
 from engine.render import level
+from engine.runtimes.base import Decodes
 from engine.types import Audio
 
 CODEC_REACH = 2
@@ -34,8 +35,8 @@ class Decoder:
 
     def __init__(
         self,
-        codec: Codec,
-        vocoder: Vocoder,
+        codec: Decodes,
+        vocoder: Levels,
         before: Tensor,
         seed: int,
         target_db: NDArray[np.float32] | None = None,

@@ -32,6 +32,8 @@ from engine.render.past import UNSURE, Pasts
 from engine.render.reference import References
 from engine.render.sample import latents
 from engine.render.source import Check, unchecked
+from engine.runtimes.base import Runtime
+from engine.runtimes.eager import TorchRuntime
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, InlineAudio, PromptPart, Rendered, Request
 
 FIRST_FRAMES = 14
@@ -48,7 +50,8 @@ CONTINUE_GUIDANCE = 2.0
 
 
 class ModelRenderer:
-    """`engine.types.Renderer` over a bundle's networks in torch, on the CPU.
+    """`engine.types.Renderer` over a bundle's networks. Sound is made by `made_by`; words are read and sound is heard
+    in torch.
 
     makeup_db: what decoding loses, measured at export. lag_samples at 48 kHz: how much later attacks
     leave codec and vocoder than they went in (`benchmarks.grid` measures it), taken back here.
@@ -56,16 +59,15 @@ class ModelRenderer:
     condition alone).
     """
 
-    runtime = "torch"
-
-    def __init__(self, bundle: Bundle, networks: Networks) -> None:
+    def __init__(self, bundle: Bundle, networks: Networks, made_by: Runtime | None = None) -> None:
+        """made_by: what runs codec, denoiser and vocoder; None is torch."""
         self.source, self.networks = bundle, networks
-        self.bundle = bundle.name
-        self.threads = torch.get_num_threads()
+        self.made_by: Runtime = made_by or TorchRuntime(networks)
+        self.bundle, self.runtime, self.threads = bundle.name, self.made_by.name, self.made_by.threads
         self.makeup_db = float(bundle.config.get("makeup_db", 0.0))
         self.lag_samples = int(bundle.config.get("lag_samples", 0))
         self.ride = True
-        self.references, self.pasts = References(networks), Pasts(networks)
+        self.references, self.pasts = References(networks), Pasts(networks, self.made_by.encode)
         self._words = lru_cache(maxsize=KEPT_TEXTS)(self._read)
 
     def info(self) -> dict[str, Any]:
@@ -165,7 +167,7 @@ class ModelRenderer:
         warm = min(WARM_FRAMES, (len(known) + UNSURE) * PATCH)
         unheard = (len(known) + UNSURE) * PATCH - warm
         tuning = material.tuning_cents
-        decoder = Decoder(self.networks.codec, self.networks.vocoder, known, seed % 4096, target, tuning, unheard)
+        decoder = Decoder(self.made_by, self.made_by.levels, known, seed % 4096, target, tuning, unheard)
         decoder.gain_db = self.makeup_db
         start = -warm * F.HOP - PRE_SAMPLES - self.lag_samples
         silence = np.zeros((max(0, MODEL_RATE_HZ + start), 2), np.float32)
@@ -173,7 +175,7 @@ class ModelRenderer:
         yield silence, False
         left = math.ceil(place.seconds * MODEL_RATE_HZ) + MODEL_RATE_HZ + MODEL_RATE_HZ // 50 - len(silence)
         guidance = self._guidance(request, place)
-        windows = latents(self.networks.student, material, place.latents, request.steps, guidance, seed, cancelled)
+        windows = latents(self.made_by, material, place.latents, request.steps, guidance, seed, cancelled)
         made, sizes = -UNSURE, piece_sizes(warm + FIRST_FRAMES)
         for window in windows:
             decoder.push(window, made + len(window) >= place.latents)

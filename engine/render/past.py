@@ -8,6 +8,7 @@ to the bit. The last few of them are kept, and recognised by comparing every sam
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +29,8 @@ UNSURE = 2
 HEARABLE = 8
 KEPT = 8
 SAMPLED = 997
+Encode = Callable[[Tensor], Tensor]
+"""encode(features [1, 8 n, CHANNELS]) -> latents [1, n, 64]."""
 
 
 class Past:
@@ -36,9 +39,9 @@ class Past:
     The last UNSURE of its n latents are not to be relied on: their windows reach past its end.
     """
 
-    def __init__(self, audio: Audio, networks: Networks) -> None:
+    def __init__(self, audio: Audio, networks: Networks, encode: Encode) -> None:
         assert len(audio) % LATENT_HOP == 0, len(audio)
-        self.audio, self.networks = audio, networks
+        self.audio, self.networks, self.encode = audio, networks, encode
 
     @cached_property
     def features(self) -> Tensor:
@@ -49,7 +52,7 @@ class Past:
     def latents(self) -> Tensor:
         """[n, 64]."""
         with torch.no_grad():
-            return self.networks.codec.encode(self.features[None])[0]
+            return self.encode(self.features[None])[0]
 
     @cached_property
     def envelope(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -76,8 +79,9 @@ class Past:
 class Pasts:
     """The last few pasts, one memory a renderer."""
 
-    def __init__(self, networks: Networks) -> None:
-        self.networks = networks
+    def __init__(self, networks: Networks, encode: Encode | None = None) -> None:
+        """encode: a runtime's, else that of the codec itself."""
+        self.networks, self.encode = networks, encode or networks.codec.encode
         self.known: dict[tuple[int, bytes], Past] = {}
 
     def of(self, audio: Audio) -> Past:
@@ -85,7 +89,7 @@ class Pasts:
         key = (len(audio), audio[::SAMPLED].tobytes())
         past = self.known.pop(key, None)
         if past is None or not np.array_equal(past.audio, audio):
-            past = Past(audio, self.networks)
+            past = Past(audio, self.networks, self.encode)
         self.known[key] = past
         if len(self.known) > KEPT:
             self.known.pop(next(iter(self.known)))

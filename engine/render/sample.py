@@ -18,6 +18,7 @@ from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions, Denoiser
 from engine.render.condition import CONTEXT, Material
 from engine.render.past import UNSURE
+from engine.runtimes.base import Runtime
 
 WINDOW = 144
 
@@ -63,7 +64,7 @@ def few_step(
 
 
 def window(
-    model: Denoiser,
+    runtime: Runtime,
     material: Material,
     span: tuple[int, int],
     known: Tensor,
@@ -77,12 +78,12 @@ def window(
     given = material.span(first - len(known), last, known)
     shape = (1, last - first + len(known), LATENTS)
     scale = torch.full((1,), guidance)
-    clean = few_step(model, given, lambda: torch.randn(shape, generator=generator), steps, scale, check)
+    clean = runtime.sample(given, lambda: torch.randn(shape, generator=generator), steps, scale, check)
     return clean[0, len(known) :]
 
 
 def latents(
-    model: Denoiser,
+    runtime: Runtime,
     material: Material,
     new: int,
     steps: int,
@@ -99,6 +100,6 @@ def latents(
     generator = torch.Generator().manual_seed(seed)
     known = material.context[: max(0, len(material.context) - UNSURE)]
     for span in spans(new, len(known)):
-        made = window(model, material, span, known, steps, guidance, generator, check)
+        made = window(runtime, material, span, known, steps, guidance, generator, check)
         known = torch.cat([known, made])[-CONTEXT:]
         yield made
