@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from engine.diffusion import consistency as CM
-from engine.diffusion import flow
+from engine.diffusion import flow, guidance
+from engine.models import denoiser as D
 from engine.models.codec import LATENTS
-from engine.models.denoiser import FRAME_FEATURES, Conditions, Denoiser, DenoiserConfig, without_guided
+from engine.models.denoiser import FRAME_FEATURES, Conditions, Denoiser, DenoiserConfig
 
 CONFIG = DenoiserConfig(prompt=7, width=32, layers=2, heads=2)
+USUAL = torch.tensor(D.USUALLY_GUIDED).expand(2, -1)
 
 
 def some_conditions(batch: int, count: int, seed: int = 0) -> Conditions:
@@ -82,7 +84,7 @@ def test_consistency_boundary_is_exact_at_time_zero():
 def test_guidance_of_one_is_the_conditional_velocity():
     model, z, time = some_model(), torch.randn(2, 5, LATENTS), torch.full((2,), 0.4)
     given = some_conditions(2, 5)
-    guided = flow.guided_velocity(model, given, torch.ones(2))(z, time)
+    guided = guidance.guided_velocity(model, given, torch.ones(2))(z, time)
     torch.testing.assert_close(guided, model(z, time, torch.ones(2), given), rtol=1e-4, atol=1e-5)
 
 
@@ -90,8 +92,8 @@ def test_guidance_extrapolates_from_the_twin_without_prompt_and_notes():
     model, z, time = some_model(), torch.randn(2, 5, LATENTS), torch.full((2,), 0.4)
     given = some_conditions(2, 5)
     full = model(z, time, torch.ones(2), given)
-    null = model(z, time, torch.ones(2), without_guided(given, CONFIG.prompt))
-    guided = flow.guided_velocity(model, given, torch.tensor([3.0, 2.0]))(z, time)
+    null = model(z, time, torch.ones(2), guidance.without(given, USUAL, CONFIG.prompt))
+    guided = guidance.guided_velocity(model, given, torch.tensor([3.0, 2.0]))(z, time)
     expected = null + torch.tensor([3.0, 2.0])[:, None, None] * (full - null)
     torch.testing.assert_close(guided, expected, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(full, null)
@@ -99,7 +101,7 @@ def test_guidance_extrapolates_from_the_twin_without_prompt_and_notes():
 
 def test_the_twin_keeps_beat_intensity_parts_and_tempo_and_loses_context():
     given = some_conditions(1, 4)
-    twin = without_guided(given, CONFIG.prompt)
+    twin = guidance.without(given, USUAL[:1], CONFIG.prompt)
     assert not any(known.any() for known in (twin.context, twin.context_mask, twin.under, twin.under_mask))
     assert torch.equal(twin.frames[..., :7], given.frames[..., :7])
     assert torch.equal(twin.frames[..., -2:], given.frames[..., -2:])
@@ -137,3 +139,32 @@ def test_each_latent_sees_every_other_and_masks_change_the_output():
     assert (model(moved, time, ones, given)[:, 5] - base[:, 5]).abs().max() > 1e-5
     unknown = Conditions(**{**vars(given), "context_mask": torch.zeros(1, 6, 1)})
     assert (model(z, time, ones, unknown) - base).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("name", D.GROUPS)
+def test_a_strength_acts_on_its_own_group_alone(name):
+    model, z, time = some_model(), torch.randn(2, 5, LATENTS), torch.full((2,), 0.4)
+    given, ones = some_conditions(2, 5), torch.ones(2)
+    strengths = torch.ones(2, len(D.GROUPS))
+    strengths[:, D.GROUPS.index(name)] = torch.tensor([0.0, 2.5])
+    full, twin = model(z, time, ones, given), guidance.without(given, strengths != 1, CONFIG.prompt)
+    bare = model(z, time, ones, twin)
+    found = guidance.guided_velocity(model, given, strengths)(z, time)
+    torch.testing.assert_close(found[0], bare[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found[1], full[1] + 1.5 * (full[1] - bare[1]), rtol=1e-4, atol=1e-4)
+    changed = {n for n, v in vars(twin).items() if not torch.equal(v, getattr(given, n))}
+    around = {"context", "context_mask", "under", "under_mask"}
+    wanted = {"context": around, "prompt": {"globals"}, "chords": {"frames", "globals"}}
+    assert changed == wanted.get(name, {"frames"})
+
+
+def test_different_strengths_add_up_and_equal_ones_are_left_out_together():
+    model, z, time = some_model(), torch.randn(1, 5, LATENTS), torch.full((1,), 0.4)
+    given, ones = some_conditions(1, 5), torch.ones(1)
+    strengths = torch.tensor([[3.0, 1.5, 1.0, 1.5, 1.5, 1.0]])
+    assert len(guidance.terms(strengths)) == 2
+    full = model(z, time, ones, given)
+    prompt = model(z, time, ones, guidance.without(given, strengths == 3.0, CONFIG.prompt))
+    rest = model(z, time, ones, guidance.without(given, strengths == 1.5, CONFIG.prompt))
+    found = guidance.guided_velocity(model, given, strengths)(z, time)
+    torch.testing.assert_close(found, full + 2.0 * (full - prompt) + 0.5 * (full - rest), rtol=1e-4, atol=1e-4)

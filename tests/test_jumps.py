@@ -10,11 +10,15 @@ import torch
 from hypothesis import given as hypothesis_given
 from hypothesis import strategies as st
 
-from engine.diffusion import flow, jumps
+from engine.diffusion import flow, guidance, jumps
+from engine.models import denoiser as D
 from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions
+from engine.models.joint import Joint
 from engine.training import shortcut
-from tests.test_diffusion import gaussian_velocity, some_conditions, some_model
+from engine.training.adherence import Judges
+from tests.test_diffusion import CONFIG, gaussian_velocity, some_conditions, some_model
+from tests.tiny_bundle import untrained
 
 
 def noise_of(batch: int, count: int, seed: int = 1) -> torch.Tensor:
@@ -141,7 +145,9 @@ def test_without_a_teacher_the_data_give_the_velocity():
     reference = shortcut.with_jumps(some_model(1))
     given, clean, noise = without_context(some_conditions(8, 6)), noise_of(8, 6, 4), noise_of(8, 6, 5)
     time, jump = shortcut.draw_jumps(8, torch.Generator().manual_seed(0))
-    goal = shortcut.targets(None, reference, clean, noise, time, jump, torch.ones(8), given)
+    goal = shortcut.targets(
+        None, reference, clean, noise, flow.diffuse(clean, noise, time), time, jump, torch.ones(8), given
+    )
     assert torch.equal(goal[:2], (noise - clean)[:2])
 
 
@@ -154,12 +160,14 @@ def test_goals_are_the_teachers_path_and_the_averages_halves():
     given.context_mask[:, 3:] = 0
     time, jump = shortcut.draw_jumps(8, torch.Generator().manual_seed(7))
     scale = torch.linspace(1, 3, 8)
-    goal = shortcut.targets(teacher, reference, clean, noise, time, jump, scale, given)
+    goal = shortcut.targets(
+        teacher, reference, clean, noise, flow.diffuse(clean, noise, time), time, jump, scale, given
+    )
     for i in range(8):
         one = Conditions(**{name: value[i : i + 1] for name, value in vars(given).items()})
         t, d, w, eps = time[i : i + 1], jump[i : i + 1], scale[i : i + 1], noise[i : i + 1]
         z = flow.diffuse(clean[i : i + 1], eps, t)
-        guided = flow.guided_velocity(teacher, one, w)
+        guided = guidance.guided_velocity(teacher, one, w)
         with torch.no_grad():
             if i < 2:
                 expected = guided(z, t)
@@ -171,3 +179,59 @@ def test_goals_are_the_teachers_path_and_the_averages_halves():
                 middle = jumps.pinned(z - d / 2 * first, eps, t - d / 2, one)
                 expected = (first + reference(middle, t - d / 2, w, one, d / 2)) / 2
         assert torch.allclose(goal[i : i + 1], expected, atol=1e-4)
+
+
+def test_the_own_path_of_an_exact_student_is_the_flow():
+    noise, given = noise_of(3, 5), without_context(some_conditions(3, 5))
+    time, jump = torch.tensor([0.5, 0.25, 1.0]), torch.tensor([0.5, 0.25, 0.25])
+    reached = jumps.own_path(exact_jump(0.5), noise, time, jump, torch.ones(3), given)
+    width = ((1 - time) ** 2 * 0.25 + time**2).sqrt()
+    assert torch.allclose(reached, noise * width[:, None, None], atol=1e-5)
+
+
+def test_strengths_are_at_most_two_scales_and_one_scale_is_what_it_was():
+    drawn = shortcut.draw_strengths(400, torch.Generator().manual_seed(2))
+    assert drawn.shape == (400, len(D.GROUPS))
+    assert float(drawn.min()) >= 0 and float(drawn.max()) <= shortcut.MOST_STRENGTH
+    assert len(guidance.terms(drawn)) == 2
+    model, given, z = some_model(), some_conditions(2, 5), noise_of(2, 5)
+    with torch.no_grad():
+        model.guidance_input.weight.normal_(generator=torch.Generator().manual_seed(4))
+    time, scale = torch.tensor([0.3, 0.9]), torch.tensor([1.0, 2.5])
+    student = shortcut.as_student(model).eval()
+    assert torch.allclose(student(z, time, scale, given), model(z, time, scale, given), atol=1e-4)
+    assert torch.allclose(student(z, time, D.usual_strengths(scale), given), student(z, time, scale, given))
+    apart = D.usual_strengths(scale)
+    apart[:, D.GROUPS.index("beat")] = 2.0
+    assert torch.allclose(student(z, time, apart, given), model(z, time, scale, given), atol=1e-4), "not learnt yet"
+
+
+def test_half_of_the_long_jumps_start_on_the_students_own_path():
+    model, given, clean, noise = some_model(), some_conditions(8, 6), noise_of(8, 6, 4), noise_of(8, 6, 5)
+    reference = shortcut.as_student(model)
+    time = torch.tensor([0.3, 0.6, 0.5, 0.125, 0.5, 0.25, 0.25, 1.0])
+    jump = torch.tensor([0.0, 0.0, 0.125, 0.125, 0.5, 0.25, 0.25, 1.0])
+    line, moved = flow.diffuse(clean, noise, time), 0
+    for seed in range(8):
+        draw = torch.Generator().manual_seed(seed)
+        z = shortcut.starts(reference, clean, noise, time, jump, torch.ones(8), given, draw)
+        off = (z - line).abs().amax((1, 2)) > 1e-6
+        assert not off[:4].any() and not off[7]
+        moved += int(off.sum())
+    assert 6 <= moved <= 18, "half of 24"
+
+
+def test_a_student_is_pulled_towards_the_level_it_was_asked_for():
+    """One step of descent on the judges' errors alone lowers them."""
+    torch.manual_seed(0)
+    judges = Judges(untrained().codec, Joint(2, 3), CONFIG.prompt)
+    given, new = some_conditions(4, 16), torch.ones(4, 16, 1)
+    given.frames[..., -2] = 1.0
+    latents = noise_of(4, 16).requires_grad_()
+    before = judges.errors(latents, new, given)["level"]
+    assert before.shape == (4,)
+    (slope,) = torch.autograd.grad(before.sum(), latents)
+    after = judges.errors((latents - 0.5 * slope / slope.norm()).detach(), new, given)["level"]
+    assert (after.sum() < before.sum()).all()
+    new[1] = 0.0
+    assert float(judges.errors(latents.detach(), new, given)["level"][1]) == 0.0

@@ -12,8 +12,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.models.denoiser import Conditions, Denoiser, without_guided
-
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """velocity(z [B, N, D], time [B]) -> [B, N, D]."""
 
@@ -33,23 +31,6 @@ def time_grid(steps: int, shift: float = 1.0) -> Tensor:
     """steps + 1 times from 1 to 0. shift > 1 spends more steps near the noise."""
     t = torch.linspace(1.0, 0.0, steps + 1)
     return shift * t / (1 + (shift - 1) * t)
-
-
-def guided_velocity(model: Denoiser, given: Conditions, guidance: Tensor) -> Velocity:
-    """Classifier-free guidance with scale s = 1 + w [B]: v(null) + s (v(c) - v(null)).
-
-    The scale acts outside the network (its own guidance input is held at 1): the teacher's two passes.
-    """
-    null = without_guided(given, model.config.prompt)
-    both = Conditions(**{k: torch.cat([v, getattr(null, k)]) for k, v in vars(given).items()})
-
-    def velocity(z: Tensor, time: Tensor) -> Tensor:
-        ones = torch.ones(2 * len(z), device=z.device)
-        full, empty = model(torch.cat([z, z]), torch.cat([time, time]), ones, both).chunk(2)
-        result: Tensor = empty + guidance[:, None, None] * (full - empty)
-        return result
-
-    return velocity
 
 
 def euler(velocity: Velocity, z: Tensor, times: Tensor) -> Tensor:

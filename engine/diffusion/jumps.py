@@ -63,6 +63,17 @@ def two_halves(
     return 0.5 * (first + second)
 
 
+@torch.no_grad()
+def own_path(model: Denoiser, noise: Tensor, time: Tensor, jump: Tensor, guidance: Tensor, given: Conditions) -> Tensor:
+    """Where the student itself stands at `time` [B], come from noise [B, N, D] in jumps of `jump` [B] on its grid."""
+    z, at = noise, torch.ones_like(time)
+    while bool((before := at > time + 1e-4).any()):
+        moved = z - jump[:, None, None] * mean_velocity(model, z, at, jump, guidance, given)
+        z = torch.where(before[:, None, None], pinned(moved, noise, at - jump, given), z)
+        at = torch.where(before, at - jump, at)
+    return z
+
+
 def sample(
     model: Denoiser,
     given: Conditions,

@@ -1,6 +1,6 @@
 """The denoiser: a LLaMA-style transformer over latent frames (AudioLCM, section 3.2).
 
-RMSNorm before each layer, rotary positions, SwiGLU, queries and keys normalised; time, guidance scale
+RMSNorm before each layer, rotary positions, SwiGLU, queries and keys normalised; time, strengths of guidance
 and global conditions modulate every block through one shared adaptive norm. All else is per frame
 and added to the input: context latents with their masks and eight sub-frames of musical conditions.
 """
@@ -24,6 +24,10 @@ FRAME_FEATURES = BEAT_FEATURES + MELODY_FEATURES + CHORD_FEATURES + INTENSITY_FE
 PART_FEATURES = 6
 KEY_FEATURES = 25
 TEMPO_FEATURES = 2
+GROUPS = ("prompt", "melody", "intensity", "context", "chords", "beat")
+"""What guidance can act on, each with a strength of its own: the fields of `engine.types.Strengths`."""
+USUALLY_GUIDED = (True, True, False, True, True, False)
+"""What one overall scale acts on. Guiding beat and level too makes loudness drift (docs/LOG.md)."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class DenoiserConfig:
     """Shape of the network. prompt: width of the prompt vector without its given-flag.
 
     jumps: whether it also takes the length of the step it is asked for (see `engine.diffusion.jumps`).
+    strengths: whether it takes a strength of guidance for each of GROUPS, and not one scale.
     """
 
     prompt: int
@@ -38,6 +43,7 @@ class DenoiserConfig:
     layers: int = 8
     heads: int = 5
     jumps: bool = False
+    strengths: bool = False
 
     @property
     def globals_width(self) -> int:
@@ -65,22 +71,10 @@ class Conditions:
         return Conditions(**{name: function(value) for name, value in vars(self).items()})
 
 
-def without_guided(conditions: Conditions, prompt_width: int) -> Conditions:
-    """The unguided twin for classifier-free guidance: prompt, key, melody, chords and context not given.
-
-    Beat, intensity, parts and tempo stay, so that guidance sharpens what is played and in which sound, and
-    leaves level and time alone (guiding intensity too biases it by 3-6 dB). Guiding by the context keeps
-    the band: among 54 continuations 61 % are nearest to their own context without, 78 % at 1.5 (docs/LOG.md).
-    """
-    frames = conditions.frames.clone()
-    frames[..., BEAT_FEATURES : BEAT_FEATURES + MELODY_FEATURES + CHORD_FEATURES] = 0
-    overall = conditions.globals.clone()
-    overall[:, : prompt_width + 1] = 0
-    key = prompt_width + 1 + PART_FEATURES
-    overall[:, key : key + KEY_FEATURES] = 0
-    context, mask = torch.zeros_like(conditions.context), torch.zeros_like(conditions.context_mask)
-    under, under_mask = torch.zeros_like(conditions.under), torch.zeros_like(conditions.under_mask)
-    return Conditions(context, mask, under, under_mask, frames, overall)
+def usual_strengths(scale: Tensor) -> Tensor:
+    """Strengths [B, GROUPS] of one overall guidance scale [B]; 1 is what is told, unguided."""
+    guided = torch.tensor(USUALLY_GUIDED, dtype=scale.dtype, device=scale.device)
+    return 1.0 + (scale[:, None] - 1.0) * guided
 
 
 def sinusoid(value: Tensor, width: int = 128, fastest: float = 1000.0) -> Tensor:
@@ -153,8 +147,9 @@ def jump_features(jump: Tensor) -> Tensor:
 
 
 class Denoiser(nn.Module):
-    """velocity(z [B, N, 64], time [B] in 0..1, guidance [B], Conditions, jump [B]) -> [B, N, 64].
+    """velocity(z [B, N, 64], time [B] in 0..1, guidance, Conditions, jump [B]) -> [B, N, 64].
 
+    guidance: one scale [B], or strengths [B, GROUPS]; without `config.strengths` the prompt's counts for all.
     With `config.jumps`, the mean velocity from `time` down to `time - jump`; without, jump is ignored.
     """
 
@@ -167,7 +162,7 @@ class Denoiser(nn.Module):
             nn.Linear(SUB_FRAMES * FRAME_FEATURES, width), nn.SiLU(), nn.Linear(width, width)
         )
         self.time_input = nn.Sequential(nn.Linear(128, width), nn.SiLU(), nn.Linear(width, width))
-        self.guidance_input = nn.Linear(128, width, bias=False)
+        self.guidance_input = nn.Linear(128 * (len(GROUPS) if config.strengths else 1), width, bias=False)
         nn.init.zeros_(self.guidance_input.weight)
         if config.jumps:
             self.jump_input = nn.Linear(128, width, bias=False)
@@ -182,13 +177,20 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
+    def guidance_features(self, guidance: Tensor) -> Tensor:
+        """What `guidance_input` takes [B, 128 or 128 x GROUPS] of a scale [B] or strengths [B, GROUPS]."""
+        if not self.config.strengths:
+            return sinusoid((guidance if guidance.dim() == 1 else guidance[:, 0]) - 1.0, fastest=4.0)
+        each = usual_strengths(guidance) if guidance.dim() == 1 else guidance
+        return sinusoid((each - 1.0).flatten(), fastest=4.0).reshape(len(each), -1)
+
     def forward(
         self, z: Tensor, time: Tensor, guidance: Tensor, given: Conditions, jump: Tensor | None = None
     ) -> Tensor:
         tokens = [z, given.context, given.context_mask, given.under, given.under_mask]
         x = self.input(torch.cat(tokens, dim=-1)) + self.frame_input(given.frames.flatten(2))
         overall = self.time_input(sinusoid(time)) + self.global_input(given.globals)
-        overall = overall + self.guidance_input(sinusoid(guidance - 1.0, fastest=4.0))
+        overall = overall + self.guidance_input(self.guidance_features(guidance))
         if jump is not None and self.config.jumps:
             overall = overall + self.jump_input(jump_features(jump))
         shared = self.modulation(nn.functional.silu(overall)).unflatten(-1, (6, -1))

@@ -15,7 +15,8 @@ from rich.console import Console
 from torch import Tensor
 
 from engine.diffusion.consistency import consistency, huber, solver_jump
-from engine.diffusion.flow import diffuse, guided_velocity
+from engine.diffusion.flow import diffuse
+from engine.diffusion.guidance import guided_velocity
 from engine.models.denoiser import Conditions, Denoiser
 from engine.training import windows
 from engine.training.data import Latents

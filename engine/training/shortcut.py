@@ -1,9 +1,11 @@
 """Distil by jumps: the student learns the teacher's guided path in steps of 1/8 to 1, and the path itself.
 
 Of each batch a quarter learns the velocity (jump 0), a quarter the teacher's own jump of 1/8 (midpoint
-rule), and half longer jumps, each from two halves by the student's moving average (`engine.diffusion.jumps`).
-The guidance scale is drawn anew for each example and is an input, so that one pass stands for the
-teacher's two. Without a teacher the student teaches itself: the data give the velocity, its average the rest.
+rule), and half longer jumps, each from two halves by the student's moving average (`engine.diffusion.jumps`); half of
+these start where the student itself gets to, not on the data's line (as in self-forcing, Huang et al. 2025).
+Strengths of guidance are drawn anew for each example and are inputs, so that one pass stands for the teacher's two or
+three. Where a jump lands on a clip, `engine.training.adherence` says how far it is from what was asked for.
+Without a teacher the student teaches itself: the data give the velocity, its average the rest.
 """
 
 from __future__ import annotations
@@ -16,10 +18,21 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from engine.diffusion.flow import Velocity, diffuse, guided_velocity, logit_normal_times
-from engine.diffusion.jumps import GUIDANCE_RANGE, SMALLEST_JUMP, Hold, mean_velocity, midpoint, pinned, two_halves
-from engine.models.denoiser import Conditions, Denoiser
+from engine.diffusion.flow import Velocity, diffuse, logit_normal_times
+from engine.diffusion.guidance import guided_velocity
+from engine.diffusion.jumps import (
+    GUIDANCE_RANGE,
+    SMALLEST_JUMP,
+    Hold,
+    mean_velocity,
+    midpoint,
+    own_path,
+    pinned,
+    two_halves,
+)  # fmt: skip
+from engine.models.denoiser import GROUPS, USUALLY_GUIDED, Conditions, Denoiser, usual_strengths
 from engine.training import devices, windows
+from engine.training.adherence import Judges
 from engine.training.data import Latents
 from engine.training.devices import autocast
 from engine.training.loop import Averaged, Stage, run
@@ -27,6 +40,8 @@ from engine.training.loop import Averaged, Stage, run
 WINDOW = 128
 BATCH = 8
 USUAL_GUIDANCE = 1.5
+MOST_STRENGTH = 4.0
+OWN_PATH_SHARE = 0.5
 LONG_JUMPS = (0.25, 0.5, 1.0)
 REFERENCE_DECAY = 0.98
 Example = tuple[Tensor, Tensor, Conditions]
@@ -38,6 +53,27 @@ def draw_guidance(count: int, generator: torch.Generator) -> Tensor:
     drawn = low + (high - low) * torch.rand(count, generator=generator, device=generator.device)
     usual = torch.rand(count, generator=generator, device=generator.device) < 0.5
     return torch.where(usual, torch.full_like(drawn, USUAL_GUIDANCE), drawn)
+
+
+def draw_strengths(count: int, generator: torch.Generator) -> Tensor:
+    """Strengths [count, GROUPS], two of them other than 1 at most in each example: a teacher needs three passes.
+
+    Four in ten are one usual scale; three in ten have the prompt at a scale of its own, up to 4; the others guide
+    groups at random, and one scale of six lies between 0 (left out) and 1.
+    """
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=generator.device)
+
+    usual = usual_strengths(draw_guidance(count, generator))
+    apart = usual.clone()
+    apart[:, GROUPS.index("prompt")] = 1.0 + (MOST_STRENGTH - 1.0) * uniform(count)
+    low, high = GUIDANCE_RANGE
+    scales = torch.where(uniform(count, 2) < 1 / 6, uniform(count, 2), low + (high - low) * uniform(count, 2))
+    member = (3 * uniform(count, len(GROUPS))).long()
+    mixed = torch.cat([torch.ones_like(scales[:, :1]), scales], dim=1).gather(1, member)
+    kind = uniform(count)[:, None]
+    return torch.where(kind < 0.4, usual, torch.where(kind < 0.7, apart, mixed))
 
 
 def counts(size: int) -> tuple[int, int]:
@@ -61,17 +97,16 @@ def draw_jumps(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return torch.cat([logit_normal_times(flows, generator), place * jump[flows:]]), jump
 
 
-def rows(given: Conditions, part: slice) -> Conditions:
+def rows(given: Conditions, part: slice | Tensor) -> Conditions:
     return Conditions(**{name: value[part] for name, value in vars(given).items()})
 
 
 @torch.no_grad()
 def targets(
-    teacher: Denoiser | None, reference: Denoiser, clean: Tensor, noise: Tensor, time: Tensor, jump: Tensor,
-    guidance: Tensor, given: Conditions,
+    teacher: Denoiser | None, reference: Denoiser, clean: Tensor, noise: Tensor, z: Tensor, time: Tensor,
+    jump: Tensor, guidance: Tensor, given: Conditions,
 ) -> Tensor:  # fmt: skip
-    """Mean velocities to learn [B, N, D]; the data's own velocity stands in for a missing teacher's."""
-    z = diffuse(clean, noise, time)
+    """Mean velocities to learn [B, N, D] from z at `time`; the data's velocity stands in for a missing teacher's."""
     flows, short = counts(len(jump))
     base, long = slice(flows, short), slice(short, len(jump))
     guide = teacher or reference
@@ -88,32 +123,58 @@ def targets(
     return torch.cat([first.float(), second.float(), third.float()])
 
 
+def starts(
+    reference: Denoiser, clean: Tensor, noise: Tensor, time: Tensor, jump: Tensor, guidance: Tensor, given: Conditions,
+    generator: torch.Generator,
+) -> Tensor:  # fmt: skip
+    """Where jumps begin [B, N, D]: on the line from clean to noise, or half of the long ones on the student's path."""
+    z = diffuse(clean, noise, time)
+    _, short = counts(len(jump))
+    own = torch.rand(len(jump) - short, generator=generator, device=generator.device) < OWN_PATH_SHARE
+    chosen = short + torch.nonzero(own & (time[short:] < 1.0))[:, 0]
+    if len(chosen):
+        told = noise[chosen], time[chosen], jump[chosen], guidance[chosen], rows(given, chosen)
+        z[chosen] = own_path(reference, *told).to(z)
+    return z
+
+
 def shortcut_loss(
     student: Denoiser,
     reference: Denoiser,
     example: Example,
     generator: torch.Generator,
     teacher: Denoiser | None = None,
+    judges: Judges | None = None,
 ) -> dict[str, Tensor]:
     """Losses of one batch (clean [B, N, D], new [B, N, 1], conditions), B >= 4; "loss" is to be minimised.
 
     reference: the student's moving average. teacher None: self-distillation, as adaptation needs it.
-    The others are mean squared errors over the new frames of jump 0, 1/8 and longer.
+    judges: what scores the clips that jumps land on. "flow", "short" and "long" are mean squared errors over
+    the new frames of jump 0, 1/8 and longer.
     """
     clean, new, given = example
-    guidance = draw_guidance(len(clean), generator)
+    draw = draw_strengths if student.config.strengths else draw_guidance
+    guidance = draw(len(clean), generator)
     time, jump = draw_jumps(len(clean), generator)
     if teacher is None:
-        guidance = torch.where(jump == 0, torch.ones_like(guidance), guidance)
+        guidance[jump == 0] = 1.0
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
     with autocast(clean.device):
-        goal = targets(teacher, reference, clean, noise, time, jump, guidance, given)
-        output = mean_velocity(student, diffuse(clean, noise, time), time, jump, guidance, given).float()
+        z = starts(reference, clean, noise, time, jump, guidance, given, generator)
+        goal = targets(teacher, reference, clean, noise, z, time, jump, guidance, given)
+        output = mean_velocity(student, z, time, jump, guidance, given).float()
     each = ((output - goal).square() * new).sum((1, 2)) / (new.sum((1, 2)) * clean.shape[-1]).clamp_min(1.0)
     flows, short = counts(len(jump))
     parts = {"flow": each[:flows].mean(), "short": each[flows:short].mean(), "long": each[short:].mean()}
-    weight = 1.0 / (1.0 + (2.0 * (guidance - 1.0)).square())  # a goal's own spread grows with guidance
-    return {"loss": (each * weight).mean(), **parts}
+    most = guidance if guidance.dim() == 1 else (guidance - 1.0).abs().amax(1) + 1.0
+    weight = 1.0 / (1.0 + (2.0 * (most - 1.0)).square())  # a goal's own spread grows with guidance
+    loss = (each * weight).mean()
+    if judges is not None and len(landed := torch.nonzero((jump > 0) & (jump >= time - 1e-4))[:, 0]):
+        made = torch.where(new[landed] > 0, z[landed] - time[landed, None, None] * output[landed], clean[landed])
+        errors = judges.errors(made, new[landed], rows(given, landed))
+        parts |= {name: error.mean() for name, error in errors.items()}
+        loss = loss + judges.weighted(errors).sum() / len(clean)
+    return {"loss": loss, **parts}
 
 
 def train(
@@ -125,9 +186,11 @@ def train(
     console: Console,
     device: torch.device | str = "cpu",
     batch: int = BATCH,
+    start: Denoiser | None = None,
+    judges: Judges | None = None,
 ) -> Denoiser:
-    """Distil for `seconds`; returns the averaged student, on the CPU."""
-    student, reference = with_jumps(teacher).to(device), with_jumps(teacher).to(device)
+    """Distil for `seconds`; returns the averaged student, on the CPU. start: a student to go on from."""
+    student, reference = (as_student(start or teacher).to(device) for _ in range(2))
     teacher = teacher.to(device).requires_grad_(False)
     stage = Stage("student", student, seconds, folder, lr=3e-4, decay=0.995)
     reference.load_state_dict(student.state_dict())
@@ -141,7 +204,7 @@ def train(
     def one(examples: Example) -> dict[str, Tensor]:
         follower.update(student, 10**6)
         follower.copy_to(reference)
-        return shortcut_loss(student, reference, examples, generator, teacher)
+        return shortcut_loss(student, reference, examples, generator, teacher, judges)
 
     run(stage, console, one, every=25, feed=feed, generators=(generator,))
     return student.cpu().eval()
@@ -154,3 +217,24 @@ def with_jumps(model: Denoiser) -> Denoiser:
     assert set(missing) <= {"jump_input.weight"}, missing
     assert not unexpected, unexpected
     return copy
+
+
+def with_strengths(model: Denoiser) -> Denoiser:
+    """A copy that takes strengths; under one overall scale it is the same function.
+
+    Each usually guided group takes over its share of what the scale did.
+    """
+    if model.config.strengths:
+        return model
+    copy = Denoiser(replace(model.config, strengths=True))
+    state = model.state_dict()
+    share = torch.tensor(USUALLY_GUIDED).float() / sum(USUALLY_GUIDED)
+    old = state["guidance_input.weight"]
+    state["guidance_input.weight"] = (share[None, :, None] * old[:, None]).flatten(1)
+    copy.load_state_dict(state)
+    return copy
+
+
+def as_student(model: Denoiser) -> Denoiser:
+    """A copy with jumps and strengths."""
+    return with_strengths(with_jumps(model))

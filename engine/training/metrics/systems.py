@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.diffusion.flow import Velocity, euler, guided_velocity, heun, time_grid
+from engine.diffusion.flow import Velocity, euler, heun, time_grid
+from engine.diffusion.guidance import guided_velocity
 from engine.errors import BadRequest
 from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions, Denoiser
