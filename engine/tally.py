@@ -88,5 +88,6 @@ def make_report(job: Job, rendered: Rendered, renderer: Renderer, now_s: float) 
         bar_seconds=tuple(job.bar_seconds),
         first_audio_seconds=job.first_audio_s,
         context_seconds=rendered.context_seconds,
+        adherence=rendered.adherence,
         remarks=rendered.remarks,
     )

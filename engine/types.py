@@ -39,6 +39,8 @@ Decibels = Annotated[float, msgspec.Meta(ge=-60.0, le=6.0)]
 Pitch = Annotated[int, msgspec.Meta(ge=0, le=127)]
 Velocity = Annotated[int, msgspec.Meta(ge=1, le=127)]
 Seed = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Edit = Literal["fill", "vary", "loop", "front"]
+"""What an edit does with the source; see `Request`."""
 PART_NAMES = ("drums", "bass", "chords", "lead", "other")
 Part = Literal["drums", "bass", "chords", "lead", "other"]
 
@@ -82,6 +84,21 @@ class Strengths(Struct, frozen=True):
     beat: Strength | None = None
 
 
+class Stretch(Struct, frozen=True):
+    """A stretch of time in quarters from the first new bar."""
+
+    begin: Beat
+    end: Beat
+
+
+class Only(Struct, frozen=True):
+    """Where each target acts; None: over all new bars. Elsewhere it is as if it had not been given."""
+
+    intensity: Stretch | None = None
+    melody: Stretch | None = None
+    chords: Stretch | None = None
+
+
 class InlineAudio(Struct, frozen=True):
     """Describes float32 interleaved audio that travels as its own frame beside a request."""
 
@@ -104,6 +121,13 @@ class Request(Struct, frozen=True):
     counted from there, and the grid is not moved to the source's end.
     prompts are mixed by their weights; `style` is short for one more of weight 1 with that audio file.
     With `piece_ms`, bars come in pieces of at most that length, the same samples as whole bars.
+
+    edit "fill" makes bars anew in the middle of the source, from what lies before and after them; "vary" as well, but
+    starts from what they hold: `strength` says how far it goes from there (in eighths, 1 is a fill). `keep` lists bars
+    among the new ones (0 is the first) that come back as the source has them. "front": new bars before the source,
+    whose frame 0 then lies on the bar line after them. "loop": the last new bar leads into the first one.
+    long: how more bars than one window holds are made; "fused": overlapping windows at once (`engine.render.crops`).
+    measure: whether the report says how well the sound follows what was asked for.
     """
 
     id: Id
@@ -131,6 +155,14 @@ class Request(Struct, frozen=True):
     at_beat: Annotated[float, msgspec.Meta(ge=0.0, le=128.0)] | None = None
     source_offset: Annotated[str, msgspec.Meta(min_length=1, max_length=90)] | None = None
     under: bool = False
+    edit: Edit | None = None
+    keep: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=0, le=MAX_BARS - 1)], ...], msgspec.Meta(max_length=MAX_BARS)
+    ] = ()
+    strength: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] | None = None
+    only: Only | None = None
+    long: Literal["chained", "fused", "independent"] = "chained"
+    measure: bool = True
     piece_ms: Annotated[int, msgspec.Meta(ge=20, le=2_000)] | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=9)] = 5
     deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] | None = None
@@ -147,6 +179,20 @@ class BarAudio(msgspec.Struct, frozen=True, kw_only=True):
     rate: int
     audio: Audio
     last: bool
+
+
+class Adherence(Struct, frozen=True):
+    """How well the returned sound follows its targets; None where there was no such target or nothing to judge.
+
+    intensity_error_db: root mean square distance from the curve, every 10 ms. melody_accuracy: share of 20 Hz frames,
+    50 ms off note edges, whose strongest pitch class is the melody's. text_similarity, style_similarity: cosine between
+    the sound and the prompt's words, or the reference, in the bundle's joint space.
+    """
+
+    intensity_error_db: float | None = None
+    melody_accuracy: float | None = None
+    text_similarity: float | None = None
+    style_similarity: float | None = None
 
 
 class Report(Struct, frozen=True):
@@ -175,6 +221,7 @@ class Report(Struct, frozen=True):
     bar_seconds: tuple[float, ...] = ()
     first_audio_seconds: float = 0.0
     context_seconds: float = 0.0
+    adherence: Adherence | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -190,6 +237,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     bar_frames: tuple[int, ...]
     context_seconds: float = 0.0
+    adherence: Adherence | None = None
     remarks: tuple[str, ...] = ()
 
 
