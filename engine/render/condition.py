@@ -225,9 +225,6 @@ def gather(request: Request, place: Place, pasts: Pasts, sense: PromptSense, che
     factor, remark = halved_or_doubled(tempo)
     if remark:
         place.remarks.append(remark)
-    strengths = (getattr(request.strengths, name) for name in request.strengths.__struct_fields__)
-    if any(strength not in (None, 0, 1) for strength in strengths):
-        place.remarks.append("Strengths act as 0 (off) or 1 (on) with this bundle; others count as 1.")
     count = (ahead + place.latents) * PATCH
     targets = targets_of(request, place, -ahead * PATCH, count, factor)
     targets.intensity_db = intensity_of(request, place, past, ahead, count, sense.usual_db)
@@ -251,7 +248,7 @@ def gather(request: Request, place: Place, pasts: Pasts, sense: PromptSense, che
 
 
 def _switch_off(request: Request, targets: K.FrameTargets) -> None:
-    """A strength of 0 withholds its condition; other strengths do not act in this version."""
+    """A strength of 0 withholds its condition; `engine.render.strengths` has the others."""
     strengths = request.strengths
     if strengths.beat == 0:
         targets.beat_phase = targets.bar_phase = None

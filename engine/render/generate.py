@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.bundle import Bundle
-from engine.diffusion.jumps import GUIDANCE_RANGE
 from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import PATCH
@@ -32,6 +31,7 @@ from engine.render.past import UNSURE, Pasts
 from engine.render.reference import References
 from engine.render.sample import latents
 from engine.render.source import Check, unchecked
+from engine.render.strengths import strengths_of
 from engine.runtimes.base import Runtime
 from engine.runtimes.eager import TorchRuntime
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, InlineAudio, PromptPart, Rendered, Request
@@ -44,9 +44,6 @@ WARM_START = 10
 WARM_FRAMES = 32
 """What is spoken before time zero: a third of a second, in which phases come apart that a draft begins together."""
 KEPT_TEXTS = 64
-DEFAULT_GUIDANCE = 1.5
-CONTINUE_GUIDANCE = 2.0
-"""Guidance holds a continuation to its context (docs/LOG.md)."""
 
 
 class ModelRenderer:
@@ -174,7 +171,8 @@ class ModelRenderer:
         drop = max(0, -MODEL_RATE_HZ - start)
         yield silence, False
         left = math.ceil(place.seconds * MODEL_RATE_HZ) + MODEL_RATE_HZ + MODEL_RATE_HZ // 50 - len(silence)
-        guidance = self._guidance(request, place)
+        guidance, remarks = strengths_of(request, self.networks.student.config, place.source is not None)
+        place.remarks.extend(remarks)
         windows = latents(self.made_by, material, place.latents, request.steps, guidance, seed, cancelled)
         made, sizes = -UNSURE, piece_sizes(warm + FIRST_FRAMES)
         for window in windows:
@@ -187,16 +185,6 @@ class ModelRenderer:
                 yield kept[:left], False
                 left -= len(kept)
         yield np.zeros((max(0, left), 2), np.float32), True
-
-    def _guidance(self, request: Request, place: Place) -> float:
-        """The request's scale, or the usual one; a student with jumps knows scales up to 3."""
-        jumping, most = self.networks.student.config.jumps, GUIDANCE_RANGE[1]
-        usual = CONTINUE_GUIDANCE if jumping and place.source is not None else DEFAULT_GUIDANCE
-        asked = request.guidance or usual
-        if jumping and asked > most:
-            place.remarks.append(f"Guidance acts up to {most:g} with this bundle; {asked:g} counts as that.")
-            return most
-        return asked
 
     def _target(self, material: Material, known: Tensor) -> NDArray[np.float32] | None:
         """The level to ride towards, from the decoder's first frame on."""

@@ -69,7 +69,7 @@ def window(
     span: tuple[int, int],
     known: Tensor,
     steps: int,
-    guidance: float,
+    guidance: Tensor,
     generator: torch.Generator,
     check: Callable[[], None],
 ) -> Tensor:
@@ -77,8 +77,7 @@ def window(
     first, last = span
     given = material.span(first - len(known), last, known)
     shape = (1, last - first + len(known), LATENTS)
-    scale = torch.full((1,), guidance)
-    clean = runtime.sample(given, lambda: torch.randn(shape, generator=generator), steps, scale, check)
+    clean = runtime.sample(given, lambda: torch.randn(shape, generator=generator), steps, guidance, check)
     return clean[0, len(known) :]
 
 
@@ -87,7 +86,7 @@ def latents(
     material: Material,
     new: int,
     steps: int,
-    guidance: float,
+    guidance: Tensor,
     seed: int,
     cancelled: Callable[[], bool],
 ) -> Iterator[Tensor]:

@@ -14,7 +14,7 @@ from engine.diffusion.guidance import guided_velocity
 from engine.errors import BadRequest
 from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions, Denoiser
-from engine.render.generate import DEFAULT_GUIDANCE
+from engine.render.strengths import DEFAULT_GUIDANCE
 from engine.render.sample import few_step
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from engine.models.prompt import sentence_encoder
-from engine.render.generate import DEFAULT_GUIDANCE
+from engine.render.strengths import DEFAULT_GUIDANCE
 from engine.training.metrics import casting, exhibits, frechet, judging, scores, systems, voices
 from engine.training.metrics import clips as C
 from engine.training.metrics.bench import Bench
