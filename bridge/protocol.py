@@ -16,7 +16,7 @@ import numpy as np
 
 from bridge.live_messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
 from engine.events import Accepted, Ended, Health, Metrics, Progress
-from engine.types import MAX_SECONDS, Audio, Channels, Id, Rate, Report, Request, Struct
+from engine.types import MAX_SECONDS, Audio, Channels, Id, Plan, PlanBar, Rate, Report, Request, Struct
 
 VERSION = 1
 DEFAULT_ZMQ = "tcp://127.0.0.1:9800"
@@ -226,6 +226,8 @@ def describe(kind: msgspec.inspect.Type) -> str:
         case msgspec.inspect.VarTupleType():
             most = f"up to {kind.max_length} of " if kind.max_length else "any number of "
             return most + describe(kind.item_type)
+        case msgspec.inspect.StructType() if kind.cls in (Plan, PlanBar):
+            return f"{kind.cls.__name__} (see there)"
         case msgspec.inspect.StructType():
             fields = ", ".join(f"{f.encode_name}: {describe(f.type)}" for f in kind.fields)
             return f"{{{fields}}}"

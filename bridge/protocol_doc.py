@@ -10,7 +10,7 @@ import msgspec
 from bridge import addresses, protocol
 from bridge.addresses import Address, Arg
 from bridge.live_messages import LiveCommand, LiveSessionStatus, LiveTrace
-from engine.types import Report, Request
+from engine.types import Plan, PlanBar, Report, Request
 
 PREAMBLE = """# The protocol
 
@@ -67,6 +67,8 @@ def render() -> str:
         *_messages("from engine"),
         *_fields(Request),
         *_fields(Report),
+        *_fields(Plan),
+        *_fields(PlanBar),
         *_fields(LiveCommand),
         *_fields(LiveSessionStatus),
         *_fields(LiveTrace),

@@ -89,5 +89,6 @@ def make_report(job: Job, rendered: Rendered, renderer: Renderer, now_s: float) 
         first_audio_seconds=job.first_audio_s,
         context_seconds=rendered.context_seconds,
         adherence=rendered.adherence,
+        plan=rendered.plan,
         remarks=rendered.remarks,
     )

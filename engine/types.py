@@ -99,6 +99,44 @@ class Only(Struct, frozen=True):
     chords: Stretch | None = None
 
 
+class PlanChord(Struct, frozen=True):
+    """A chord of a plan, from `beat` (quarters from its bar's line) to the bar's next chord or end; "N.C." is none."""
+
+    beat: Annotated[float, msgspec.Meta(ge=0.0, le=127.99)]
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=24)]
+
+
+Drums = Literal["none", "cymbals", "kick", "four", "half", "back", "break", "fill"]
+
+
+class PlanBar(Struct, frozen=True):
+    """One bar of a plan. None: the plan leaves it open; an empty melody is a rest.
+
+    melody: the notes that begin in the bar, beats from its line. drums: the kind of pattern; drum_density: from 0
+    (sparse) to 3 (busy). parts: who plays (the bass is one of them). intensity_db as in a curve.
+    """
+
+    section: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+    key: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+    chords: Annotated[tuple[PlanChord, ...], msgspec.Meta(max_length=64)] | None = None
+    melody: Annotated[tuple[Note, ...], msgspec.Meta(max_length=256)] | None = None
+    drums: Drums | None = None
+    drum_density: Annotated[int, msgspec.Meta(ge=0, le=3)] | None = None
+    parts: Annotated[tuple[Part, ...], msgspec.Meta(max_length=5)] | None = None
+    intensity_db: Decibels | None = None
+
+
+class Plan(Struct, frozen=True):
+    """What is to be played, bar by bar. meter as in a request, its bars counted from the plan's first.
+
+    fill: what the bars leave open is written before it is rendered; else it is left to the renderer.
+    """
+
+    bars: Annotated[tuple[PlanBar, ...], msgspec.Meta(min_length=1, max_length=MAX_BARS)]
+    meter: Annotated[str, msgspec.Meta(max_length=4000)] = "4/4"
+    fill: bool = False
+
+
 class InlineAudio(Struct, frozen=True):
     """Describes float32 interleaved audio that travels as its own frame beside a request."""
 
@@ -128,6 +166,8 @@ class Request(Struct, frozen=True):
     whose frame 0 then lies on the bar line after them. "loop": the last new bar leads into the first one.
     long: how more bars than one window holds are made; "fused": overlapping windows at once (`engine.render.crops`).
     measure: whether the report says how well the sound follows what was asked for.
+    plan: bars to play as a plan says (targets of the request itself come first), or true: one is written first. The
+    report holds what was played.
     """
 
     id: Id
@@ -163,6 +203,7 @@ class Request(Struct, frozen=True):
     only: Only | None = None
     long: Literal["chained", "fused", "independent"] = "chained"
     measure: bool = True
+    plan: Plan | bool = False
     piece_ms: Annotated[int, msgspec.Meta(ge=20, le=2_000)] | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=9)] = 5
     deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] | None = None
@@ -222,6 +263,7 @@ class Report(Struct, frozen=True):
     first_audio_seconds: float = 0.0
     context_seconds: float = 0.0
     adherence: Adherence | None = None
+    plan: Plan | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -238,6 +280,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     bar_frames: tuple[int, ...]
     context_seconds: float = 0.0
     adherence: Adherence | None = None
+    plan: Plan | None = None
     remarks: tuple[str, ...] = ()
 
 
