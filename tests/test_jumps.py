@@ -228,10 +228,35 @@ def test_a_student_is_pulled_towards_the_level_it_was_asked_for():
     given, new = some_conditions(4, 16), torch.ones(4, 16, 1)
     given.frames[..., -2] = 1.0
     latents = noise_of(4, 16).requires_grad_()
-    before = judges.errors(latents, new, given)["level"]
+    before = judges.errors(latents, new, given, torch.ones(4))["level"]
     assert before.shape == (4,)
     (slope,) = torch.autograd.grad(before.sum(), latents)
-    after = judges.errors((latents - 0.5 * slope / slope.norm()).detach(), new, given)["level"]
+    after = judges.errors((latents - 0.5 * slope / slope.norm()).detach(), new, given, torch.ones(4))["level"]
     assert (after.sum() < before.sum()).all()
     new[1] = 0.0
-    assert float(judges.errors(latents.detach(), new, given)["level"][1]) == 0.0
+    assert float(judges.errors(latents.detach(), new, given, torch.ones(4))["level"][1]) == 0.0
+
+
+def test_a_whole_loss_with_judges_reaches_the_student_and_nothing_else():
+    teacher, codec, joint = some_model(2), untrained().codec, Joint(2, 3)
+    student, reference = shortcut.as_student(some_model(1)), shortcut.as_student(some_model(1))
+    given, clean = some_conditions(8, 16), noise_of(8, 16, 4)
+    judges = Judges(codec, joint, CONFIG.prompt)
+    plain, judged = (
+        shortcut.shortcut_loss(student, reference, (clean, torch.ones(8, 16, 1), given), generator, teacher, who)
+        for who, generator in ((None, torch.Generator().manual_seed(3)), (judges, torch.Generator().manual_seed(3)))
+    )
+    assert {"level", "style", "key"} == judged.keys() - plain.keys()
+    assert float(judged["loss"].detach()) != float(plain["loss"].detach())
+    judged["loss"].backward()
+    assert student.output.weight.grad is not None
+    assert all(p.grad is None for m in (teacher, codec, joint, reference) for p in m.parameters())
+
+
+def test_an_earlier_student_meets_its_teacher_half_way():
+    student, teacher = shortcut.with_jumps(some_model(1)), some_model(2)
+    middle = shortcut.between(student, teacher)
+    assert middle.config.jumps and middle.config.strengths
+    expected = 0.5 * (student.output.weight + teacher.output.weight)
+    assert torch.allclose(middle.output.weight, expected)
+    assert torch.equal(middle.jump_input.weight, student.jump_input.weight)

@@ -38,32 +38,35 @@ FRAME_GROUPS = ("beat", "melody", "chords", "intensity")
 """The groups of `Conditions.frames`, in the order of their columns."""
 
 
-def terms(strengths: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """(scale [B], groups that have it [B, GROUPS]) for each distinct strength but 1, at most GROUPS of them."""
+def terms(strengths: Tensor, count: int | None = None) -> list[tuple[Tensor, Tensor]]:
+    """(scale [B], groups that have it [B, GROUPS]) for each distinct strength but 1.
+
+    count: how many to return without looking how many there are (no host sync on a GPU); a scale of 1 fills up.
+    """
     left = strengths != 1.0
-    found = []
-    while bool(left.any()):
-        first = torch.where(left.any(1), left.int().argmax(1), 0)
-        scale = torch.where(left.any(1), strengths.gather(1, first[:, None])[:, 0], torch.ones_like(strengths[:, 0]))
+    found: list[tuple[Tensor, Tensor]] = []
+    while len(found) < count if count is not None else bool(left.any()):
+        first = left.int().argmax(1, keepdim=True)
+        scale = torch.where(left.any(1), strengths.gather(1, first)[:, 0], torch.ones_like(strengths[:, 0]))
         same = left & (strengths == scale[:, None])
         found.append((scale, same))
         left = left & ~same
     return found
 
 
-def guided_velocity(model: Denoiser, given: Conditions, guidance: Tensor) -> Velocity:
-    """The velocity under an overall scale [B] or strengths [B, GROUPS]; one pass more for each distinct scale.
+def guided_velocity(model: Denoiser, given: Conditions, guidance: Tensor, count: int | None = None) -> Velocity:
+    """The velocity under an overall scale [B] or strengths [B, GROUPS]; a pass more for each distinct scale (`count`).
 
     All acts outside the network, whose own guidance input is held at 1.
     """
-    found = terms(D.usual_strengths(guidance) if guidance.dim() == 1 else guidance)
+    found = terms(D.usual_strengths(guidance) if guidance.dim() == 1 else guidance, count)
     views = [given, *(without(given, groups, model.config.prompt) for _, groups in found)]
     stacked = Conditions(**{k: torch.cat([getattr(view, k) for view in views]) for k in vars(given)})
 
     def velocity(z: Tensor, time: Tensor) -> Tensor:
-        count = len(views)
-        ones = torch.ones(count * len(z), device=z.device)
-        full, *rest = model(z.repeat(count, 1, 1), time.repeat(count), ones, stacked).chunk(count)
+        ones = torch.ones(len(views) * len(z), device=z.device)
+        copies = z.repeat(len(views), 1, 1), time.repeat(len(views))
+        full, *rest = model(*copies, ones, stacked).chunk(len(views))
         result: Tensor = full
         for (scale, _), view in zip(found, rest, strict=True):
             result = result + (scale - 1.0)[:, None, None].to(full) * (full - view)

@@ -38,19 +38,24 @@ class Judges:
         self.codec, self.joint = codec.eval().requires_grad_(False), joint.eval().requires_grad_(False)
         self.prompt_width, self.makeup_db = prompt_width, makeup_db
 
-    def errors(self, latents: Tensor, new: Tensor, given: Conditions) -> dict[str, Tensor]:
-        """Errors [B] of clips [B, N, 64].
+    def to(self, device: torch.device | str) -> None:
+        self.codec.to(device)
+        self.joint.to(device)
+
+    def errors(self, latents: Tensor, new: Tensor, given: Conditions, counts: Tensor) -> dict[str, Tensor]:
+        """Errors [B] of clips [B, N, 64], 0 where `counts` [B] is.
 
         "level": in units of the condition, squared, over the new frames that were told; "style" and "key": cross
         entropies, 0 where prompt or key were not told.
         """
         features = self.codec.decode(latents.float())
         found = self.joint.listen_view(view_of(features), tonality.pitch_levels(features))
-        return {
+        errors = {
             "level": self.level_error(features, new, given),
             "style": self.style_error(found.styles, given),
             "key": self.key_error(found.keys, given),
         }
+        return {name: error * counts for name, error in errors.items()}
 
     def level_error(self, features: Tensor, new: Tensor, given: Conditions) -> Tensor:
         told = given.frames.flatten(1, 2)[..., -D.INTENSITY_FEATURES :]

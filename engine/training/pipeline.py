@@ -120,7 +120,7 @@ def teach(
     """Teacher, then student; the student ends up in `networks`, the teacher beside the stages."""
     start = networks.student if warm else None
     guide = stages.taught(shop, networks, vocabulary, songs, start)
-    networks.student = stages.distilled(shop, guide, songs)
+    networks.student = stages.distilled(shop, networks, guide, songs, start)
     held = shop.facts("teacher")
     return {"teacher_validation_loss": held["validation_loss"], "codec": shop.facts("polish") or shop.facts("codec")}
 

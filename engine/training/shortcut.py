@@ -112,7 +112,7 @@ def targets(
     guide = teacher or reference
 
     def path(part: slice) -> Velocity:
-        return guided_velocity(guide, rows(given, part), guidance[part])
+        return guided_velocity(guide, rows(given, part), guidance[part], None if guidance.dim() == 1 else 2)
 
     def hold(part: slice) -> Hold:
         return lambda moved, at: pinned(moved, noise[part], at, rows(given, part))
@@ -130,12 +130,19 @@ def starts(
     """Where jumps begin [B, N, D]: on the line from clean to noise, or half of the long ones on the student's path."""
     z = diffuse(clean, noise, time)
     _, short = counts(len(jump))
-    own = torch.rand(len(jump) - short, generator=generator, device=generator.device) < OWN_PATH_SHARE
-    chosen = short + torch.nonzero(own & (time[short:] < 1.0))[:, 0]
-    if len(chosen):
-        told = noise[chosen], time[chosen], jump[chosen], guidance[chosen], rows(given, chosen)
-        z[chosen] = own_path(reference, *told).to(z)
+    own = torch.rand(len(jump), generator=generator, device=generator.device) < OWN_PATH_SHARE
+    own[:short] = False
+    own = own & (time < 1.0)
+    part = picked(own, slice(short, None))
+    told = noise[part], time[part], jump[part], guidance[part], rows(given, part)
+    moved = own_path(reference, *told, most=round(1 / min(LONG_JUMPS)) - 1).to(z)
+    z[part] = torch.where(own[part, None, None], moved, z[part])
     return z
+
+
+def picked(mask: Tensor, among: slice) -> Tensor | slice:
+    """The rows of `mask` [B] to compute: those that are true, or on a GPU, where shapes stay fixed, all `among`."""
+    return among if mask.device.type == "cuda" else torch.nonzero(mask)[:, 0]
 
 
 def shortcut_loss(
@@ -157,7 +164,7 @@ def shortcut_loss(
     guidance = draw(len(clean), generator)
     time, jump = draw_jumps(len(clean), generator)
     if teacher is None:
-        guidance[jump == 0] = 1.0
+        guidance = torch.where((jump == 0).view(-1, *[1] * (guidance.dim() - 1)), torch.ones_like(guidance), guidance)
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
     with autocast(clean.device):
         z = starts(reference, clean, noise, time, jump, guidance, given, generator)
@@ -169,10 +176,13 @@ def shortcut_loss(
     most = guidance if guidance.dim() == 1 else (guidance - 1.0).abs().amax(1) + 1.0
     weight = 1.0 / (1.0 + (2.0 * (most - 1.0)).square())  # a goal's own spread grows with guidance
     loss = (each * weight).mean()
-    if judges is not None and len(landed := torch.nonzero((jump > 0) & (jump >= time - 1e-4))[:, 0]):
-        made = torch.where(new[landed] > 0, z[landed] - time[landed, None, None] * output[landed], clean[landed])
-        errors = judges.errors(made, new[landed], rows(given, landed))
-        parts |= {name: error.mean() for name, error in errors.items()}
+    landed = (jump > 0) & (jump >= time - 1e-4)
+    part = picked(landed, slice(flows, None))
+    if judges is not None and len(time[part]):
+        made = z[part] - time[part, None, None] * output[part]
+        made = torch.where(new[part] > 0, made, clean[part])
+        errors = judges.errors(made, new[part], rows(given, part), landed[part])
+        parts |= {name: error.sum() / len(clean) for name, error in errors.items()}
         loss = loss + judges.weighted(errors).sum() / len(clean)
     return {"loss": loss, **parts}
 
@@ -192,6 +202,8 @@ def train(
     """Distil for `seconds`; returns the averaged student, on the CPU. start: a student to go on from."""
     student, reference = (as_student(start or teacher).to(device) for _ in range(2))
     teacher = teacher.to(device).requires_grad_(False)
+    if judges is not None:
+        judges.to(device)
     stage = Stage("student", student, seconds, folder, lr=3e-4, decay=0.995)
     reference.load_state_dict(student.state_dict())
     follower = Averaged(reference, REFERENCE_DECAY)
@@ -231,6 +243,16 @@ def with_strengths(model: Denoiser) -> Denoiser:
     share = torch.tensor(USUALLY_GUIDED).float() / sum(USUALLY_GUIDED)
     old = state["guidance_input.weight"]
     state["guidance_input.weight"] = (share[None, :, None] * old[:, None]).flatten(1)
+    copy.load_state_dict(state)
+    return copy
+
+
+def between(student: Denoiser, teacher: Denoiser) -> Denoiser:
+    """An earlier student half way to the teacher that was trained on from it: nearer to the new goals than either."""
+    copy = as_student(student)
+    state, newer = copy.state_dict(), with_strengths(teacher).state_dict()
+    for name in newer.keys() - {"guidance_input.weight"}:
+        state[name] = 0.5 * (state[name] + newer[name].to(state[name]))
     copy.load_state_dict(state)
     return copy
 

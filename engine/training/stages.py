@@ -37,6 +37,7 @@ from engine.training import (
     vocoder,
     windows,
 )
+from engine.training.adherence import Judges
 from engine.training.budget import CORPUS_TIMES_REAL_TIME
 from engine.training.data import Latents
 from engine.training.prompt import Vocabulary
@@ -269,9 +270,16 @@ def _validation(model: Denoiser, valid: list[Latents], batches: int = 8) -> floa
     return float(torch.stack(losses).mean())
 
 
-def distilled(shop: Workshop, guide: Denoiser, train_songs: list[Latents]) -> Denoiser:
+def distilled(
+    shop: Workshop, networks: Networks, guide: Denoiser, train_songs: list[Latents], start: Denoiser | None
+) -> Denoiser:
+    """The student, from a mean of the teacher's weights and an earlier student's, scored on what it is asked for."""
+    listener = networks.listener
+    judges = Judges(networks.codec, listener, guide.config.prompt) if isinstance(listener, Joint) else None
+
     def train(seconds: float) -> Denoiser:
-        more = _given(shop, shortcut.train, "student")
+        begin = None if start is None else shortcut.between(start, guide)
+        more = _given(shop, shortcut.train, "student", start=begin, judges=judges)
         return shortcut.train(guide, train_songs, seconds, shop.folder, shop.seed, shop.console, **more)
 
     def build() -> Denoiser:
