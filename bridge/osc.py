@@ -1,22 +1,24 @@
 """The engine's OSC side: control over UDP, audio as files.
 
-*Threading*: the loop's thread owns the UDP socket and all state here. Events of a request come
-from the resident's threads through `loop.call`. One writer thread writes files, so that a slow
-disk delays a `done` and nothing else; at most 64 files wait. Datagrams are validated in full
-before they are read (`bridge.osc_codec`); what is malformed, unknown or from a stranger is
-dropped and counted. Messages with a time tag wait at most 60 s, at most 1024 of them; late
-ones are obeyed at once and counted.
+*Threading*: `attacca-osc` waits in the socket and obeys what comes at once, in order, so that an answer waits
+for no poll; it asks to be scheduled before the renderer, where that is permitted. What comes later runs on
+the loop's thread: messages with a time tag, and the events of requests, which the resident's threads hand to
+`loop.call`. One lock guards the state; it is held for one message or one event. One writer thread writes
+files, so that a slow disk delays a `done` and nothing else; at most 64 files wait. Datagrams are validated in
+full before they are read (`bridge.osc_codec`); what is malformed, unknown or from a stranger is dropped and
+counted. Messages with a time tag wait at most 60 s, at most 1024 of them; late ones are obeyed at once and
+counted. A reply that the socket does not take at once is dropped.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
-import socket
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,9 @@ import numpy as np
 
 from bridge import addresses, osc_codec, osc_live, protocol
 from bridge.clock import seconds_until
-from bridge.loop import Loop
-from bridge.osc_codec import MAX_DATAGRAM_BYTES, Malformed, Message
+from bridge.loop import MAX_TIMERS, Loop
+from bridge.osc_codec import Malformed, Message
+from bridge.osc_socket import OscSocket, Peer, is_loopback
 from bridge.render_folder import RenderFolder
 from bridge.session import Session
 from engine.errors import AttaccaError, BadRequest, Refused, Unavailable
@@ -37,8 +40,11 @@ MAX_AHEAD_S = 60.0
 LATE_S = 0.01
 MAX_SUBSCRIBERS = 32
 MAX_WRITES = 64
-DATAGRAMS_A_TURN = 64
-Peer = tuple[str, int]
+REPLY_TAGS = {
+    row.address: addresses.typetags(row.address, len(row.args))
+    for row in addresses.ADDRESSES
+    if row.direction == "from engine"
+}
 
 
 @dataclass(eq=False)
@@ -63,11 +69,13 @@ class OscServer:
         self._loop = loop
         self._allowed = [_network(text) for text in allow]
         self.folder = RenderFolder(render_dir)
-        self._socket = _bind(address, bool(allow))
+        self._socket = OscSocket(address, bool(allow))
+        self._allows = lru_cache(maxsize=256)(self._may)
+        self._state = threading.RLock()
         self._session: Session | None = None
         self._subscribers: dict[Peer, Peer] = {}
         self._writer = ThreadPoolExecutor(1, "attacca-files")
-        self._writes = 0
+        self._writes = self._scheduled = 0
         self.counts: Counter[str] = Counter()
         self._handlers: dict[str, Callable[[Peer, tuple[Any, ...]], None]] = {
             "/attacca/generate": self._generate,
@@ -84,17 +92,17 @@ class OscServer:
 
     @property
     def address(self) -> str:
-        host, port = self._socket.getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return self._socket.address
 
     def open(self, session: Session) -> None:
         """Begin to serve."""
         self._session = session
-        session.count(lambda: {f"osc {reason}": n for reason, n in self.counts.items()})
-        self._loop.on_readable(self._socket.fileno(), self._receive)
+        session.count(lambda: {f"osc {reason}": n for reason, n in list(self.counts.items())})
+        self._socket.start(self._receive)
 
     def finish_files(self) -> None:
-        """Wait for the files that are being written. After the last request has ended."""
+        """Hear nothing more, and wait for the files that are being written. After the last request has ended."""
+        self._socket.stop()
         self._writer.shutdown(wait=True)
 
     def close(self) -> None:
@@ -103,18 +111,16 @@ class OscServer:
 
     # ---- in ----------------------------------------------------------------------------------
 
-    def _receive(self) -> None:
-        for _ in range(DATAGRAMS_A_TURN):
-            try:
-                data, sender = self._socket.recvfrom(MAX_DATAGRAM_BYTES + 1)
-            except BlockingIOError:
-                return
-            except OSError:  # an earlier reply found nobody; not about this read
-                continue
-            self._datagram(data, (sender[0], sender[1]))
+    def _receive(self, data: bytes, sender: Peer) -> None:
+        """On the socket's thread. What raises is a bug of ours: the loop tells and counts it."""
+        try:
+            with self._state:
+                self._datagram(data, sender)
+        except Exception as error:
+            self._loop.call(partial(_raise, error))
 
     def _datagram(self, data: bytes, sender: Peer) -> None:
-        if not self._may(sender[0]):
+        if not self._allows(sender[0]):
             self.counts["strangers"] += 1
             return
         try:
@@ -127,12 +133,33 @@ class OscServer:
 
     def _at_its_time(self, message: Message, sender: Peer) -> None:
         ahead_s = seconds_until(message.time_tag, self._loop.clock)
-        if ahead_s <= 0:
-            if ahead_s < -LATE_S:
-                self.counts["late"] += 1
-            self._handle(message, sender)
-        elif ahead_s > MAX_AHEAD_S or not self._loop.call_in(ahead_s, lambda: self._handle(message, sender)):
+        if ahead_s > 0:
+            self._schedule(ahead_s, message, sender)
+            return
+        if ahead_s < -LATE_S:
+            self.counts["late"] += 1
+        self._handle(message, sender)
+
+    def _schedule(self, ahead_s: float, message: Message, sender: Peer) -> None:
+        """Have the loop obey a message when it is due."""
+        if ahead_s > MAX_AHEAD_S or self._scheduled >= MAX_TIMERS:
             self.counts["too far ahead"] += 1
+            return
+        self._scheduled += 1
+        due_s = self._loop.clock.now_s() + ahead_s
+
+        def handle() -> None:
+            with self._state:
+                self._scheduled -= 1
+                self._handle(message, sender)
+
+        def wait() -> None:
+            if not self._loop.call_in(due_s - self._loop.clock.now_s(), handle):
+                with self._state:
+                    self._scheduled -= 1
+                    self.counts["too far ahead"] += 1
+
+        self._loop.call(wait)
 
     def _handle(self, message: Message, sender: Peer) -> None:
         row = addresses.BY_ADDRESS.get(message.address)
@@ -234,6 +261,11 @@ class OscServer:
     # ---- out ---------------------------------------------------------------------------------
 
     def _event(self, order: Order, event: Event) -> None:
+        """On the loop's thread."""
+        with self._state:
+            self._tell(order, event)
+
+    def _tell(self, order: Order, event: Event) -> None:
         if isinstance(event, BarReady):
             if event.bar.first_frame >= 0:
                 order.bars.append(event.bar.audio)
@@ -267,26 +299,28 @@ class OscServer:
             self._loop.call(lambda: self._written(order, report, path, None))
 
     def _written(self, order: Order, report: Report, path: Path | None, error: AttaccaError | None) -> None:
-        self._writes -= 1
-        if error is not None:
-            self._fail(order.sender, report.id, error)
-            return
-        values = (report.id, str(path), report.frames, report.rate, report.compute_seconds)
-        self._reply(order.sender, "/attacca/done", *values)
+        """On the loop's thread."""
+        with self._state:
+            self._writes -= 1
+            if error is not None:
+                self._fail(order.sender, report.id, error)
+                return
+            values = (report.id, str(path), report.frames, report.rate, report.compute_seconds)
+            self._reply(order.sender, "/attacca/done", *values)
 
     def _fail(self, sender: Peer, request_id: str, error: AttaccaError) -> None:
-        self._reply(sender, "/attacca/fail", request_id, error.code, str(error))
+        with self._state:
+            self._reply(sender, "/attacca/fail", request_id, error.code, str(error))
 
     def _reply(self, sender: Peer, address: str, *values: addresses.Value) -> None:
         """To the sender and to all subscribers, one copy each; paths stay on this machine."""
         targets = {self._subscribers.get(sender, sender), *self._subscribers.values()}
-        tags = addresses.typetags(address, len(values))
+        tags = REPLY_TAGS[address]
         for target in targets:
             own = values
-            if address == "/attacca/done" and not _is_loopback(target[0]):
+            if address == "/attacca/done" and not is_loopback(target[0]):
                 own = (values[0], "", *values[2:])
-            with contextlib.suppress(OSError):
-                self._socket.sendto(osc_codec.encode(address, tags, own), target)
+            self._socket.send(osc_codec.encode(address, tags, own), target)
 
     # ---- small parts -------------------------------------------------------------------------
 
@@ -295,7 +329,11 @@ class OscServer:
         return self._session
 
     def _may(self, host: str) -> bool:
-        return _is_loopback(host) or any(ipaddress.ip_address(host) in network for network in self._allowed)
+        return is_loopback(host) or any(ipaddress.ip_address(host) in network for network in self._allowed)
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _groups(values: tuple[Any, ...], size: int) -> list[tuple[Any, ...]]:
@@ -318,12 +356,8 @@ def _seed(seed: int) -> int | None:
 
 def _files_for(sender: Peer) -> None:
     """Raises Refused where the sender sits at another machine."""
-    if not _is_loopback(sender[0]):
+    if not is_loopback(sender[0]):
         raise Refused("over OSC, files are read and named for senders on the engine's machine only")
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host).is_loopback
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -331,35 +365,3 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         return ipaddress.ip_network(text, strict=False)
     except ValueError as error:
         raise BadRequest(f"--osc-allow takes addresses as 192.168.1.20 or 192.168.1.0/24; got {text!r}") from error
-
-
-def split_address(text: str) -> Peer:
-    """HOST:PORT, with an IPv6 host in brackets. Raises BadRequest."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise BadRequest(f"an OSC address is HOST:PORT, as in {protocol.DEFAULT_OSC}; got {text!r}")
-    return host.strip("[]"), int(port)
-
-
-def _bind(address: str, open_to_others: bool) -> socket.socket:
-    host, port = split_address(address)
-    try:
-        family, kind, proto, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    except OSError as error:
-        raise BadRequest(f"{host!r} is no address of this machine") from error
-    if not _is_loopback(str(where[0])) and not open_to_others:
-        raise Refused(
-            f"{address} can be reached from other machines: name those that may send with --osc-allow, "
-            f"or serve at {protocol.DEFAULT_OSC}"
-        )
-    udp = socket.socket(family, kind, proto)
-    udp.setblocking(False)
-    try:
-        udp.bind(where)
-    except OSError as error:
-        udp.close()
-        raise Unavailable(
-            f"OSC cannot be served at {address} ({error.strerror}): another engine may run; "
-            "stop it, or choose a port with --osc 127.0.0.1:PORT"
-        ) from error
-    return udp

@@ -8,13 +8,11 @@ from __future__ import annotations
 import socket
 from types import TracebackType
 
-from pythonosc.osc_message_builder import OscMessageBuilder
-
 from bridge import addresses, osc_codec, protocol
 from bridge.addresses import Value
 from bridge.clock import Deadline
-from bridge.osc import split_address
-from engine.errors import NoEngine
+from bridge.osc_socket import split_address
+from engine.errors import BadRequest, NoEngine
 
 
 class OscClient:
@@ -68,8 +66,9 @@ class OscClient:
 
 
 def build(address: str, *values: Value) -> bytes:
-    """One datagram, types by the table (python-osc writes it)."""
-    builder = OscMessageBuilder(address=address)
-    for tag, value in zip(addresses.typetags(address, len(values)), values, strict=True):
-        builder.add_arg(value, tag)
-    return bytes(builder.build().dgram)
+    """One datagram, types by the table. Raises BadRequest for a number that its type does not hold."""
+    try:
+        tags = addresses.typetags(address, len(values))
+        return osc_codec.encode(address, tags, values, osc_codec.MAX_DATAGRAM_BYTES)
+    except osc_codec.Malformed as error:
+        raise BadRequest(f"{address} takes {addresses.signature(addresses.BY_ADDRESS[address])}: {error}") from error

@@ -3,9 +3,9 @@
 Live state is what `/attacca/prompt`, `/attacca/style`, `/attacca/intensity` and `/attacca/melody` set, and the
 notes that a MIDI port has heard since the last request.
 
-*Threading*: `submit` and the setters run on the loop's thread. Listeners and watchers are
-called from the resident's threads as well; they only hand the event to the loop. The MIDI
-source locks itself.
+*Threading*: `submit` is called by the threads of both sockets; the live state is set and used by
+OSC's alone, under its lock. Listeners and watchers are called from the resident's threads as well;
+they only hand the event to the loop. The MIDI source locks itself.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ import zmq
 
 from bridge import addresses, osc_codec, protocol
 from bridge.client import connect
-from bridge.osc import split_address
 from bridge.osc_client import OscClient, build
+from bridge.osc_socket import split_address
 from engine.errors import BadRequest
 from tests.bridge_helpers import engine_process
 

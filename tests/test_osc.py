@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +21,10 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from bridge import osc_codec
 from bridge.clock import OfflineClock, seconds_until, time_tag
-from bridge.osc import OscServer, split_address
+from bridge.osc import OscServer
 from bridge.osc_client import OscClient, build
 from bridge.osc_codec import Malformed, decode, encode
+from bridge.osc_socket import split_address
 from bridge.serve import Options, Server
 from engine.errors import BadRequest, NoEngine, Refused, Unavailable
 from tests.bridge_helpers import fake_server
@@ -341,7 +343,7 @@ def test_beyond_loopback_only_named_senders_without_paths(tmp_path: Path) -> Non
         class Wire:
             """Stands in for the socket's sending half, since no second machine is here."""
 
-            def sendto(self, data: bytes, target: object) -> None:
+            def send(self, data: bytes, target: object) -> None:
                 sent.append((decode(data)[0], target))
 
         osc._socket, real = Wire(), osc._socket  # type: ignore[assignment]
@@ -359,3 +361,35 @@ def test_beyond_loopback_only_named_senders_without_paths(tmp_path: Path) -> Non
             (("192.0.2.7", 9), ""),
         }
         osc._socket = real
+
+
+def test_a_ping_waits_for_no_loop(server: Server, client: OscClient) -> None:
+    """What else the engine has to do does not hold up an answer."""
+    holds, let = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        holds.set()
+        assert let.wait(30)
+
+    server.loop.call(hold)
+    assert holds.wait(10)
+    try:
+        client.send("/attacca/ping", "meanwhile")
+        assert client.receive(10).args == ("meanwhile",)
+    finally:
+        let.set()
+
+
+def test_a_bug_in_a_handler_is_told_and_ends_nothing(
+    server: Server, client: OscClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert server.osc is not None
+    server.osc._handlers["/attacca/panic"] = lambda sender, values: 1 // 0  # type: ignore[assignment]
+    client.send("/attacca/panic")
+    client.send("/attacca/ping", "still")
+    assert client.receive(10).args == ("still",)
+    deadline = time.monotonic() + 10
+    while server.loop.callback_errors < 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert server.loop.callback_errors == 1 and "ZeroDivisionError" in capsys.readouterr().err
+    server.loop.callback_errors = 0
