@@ -165,6 +165,8 @@ class Request(Struct, frozen=True):
     among the new ones (0 is the first) that come back as the source has them. "front": new bars before the source,
     whose frame 0 then lies on the bar line after them. "loop": the last new bar leads into the first one.
     long: how more bars than one window holds are made; "fused": overlapping windows at once (`engine.render.crops`).
+    refine: how long each window's starting noise is searched for closer adherence, "70" iterations or "5s" seconds a
+    request; it works towards curve, melody, the prompts' words, and `form`, which needs it: letters by bars ("ABA").
     measure: whether the report says how well the sound follows what was asked for.
     plan: bars to play as a plan says (targets of the request itself come first), or true: one is written first. The
     report holds what was played.
@@ -188,6 +190,8 @@ class Request(Struct, frozen=True):
     chords: Annotated[str, msgspec.Meta(max_length=4000)] | None = None
     parts: Annotated[tuple[Part, ...], msgspec.Meta(max_length=5)] | None = None
     style: FilePath | None = None
+    form: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+    refine: Annotated[str, msgspec.Meta(min_length=1, max_length=16)] | None = None
     strengths: Strengths = Strengths()
     source: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     inline: InlineAudio | None = None

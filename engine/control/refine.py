@@ -1,0 +1,153 @@
+"""Sampling with a search in front: what a render calls in place of `engine.render.sample.latents` when it is to refine.
+
+Window by window: the noise that plain sampling would have drawn is searched (`optimise`), and what is found is decoded
+in the request's number of steps. A window that did not come closer in that decoding stays as plain sampling has it.
+
+*Threading*: runs in the renderer's thread. Cancellation is looked at before each pass of the student, on the way
+back between passes, and in each iteration: within 100 ms on one core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from engine.control.optimise import RATE, SINGLE, Budget, Outcome, Schedule, Step, Terms, Verdict, optimise
+from engine.control.surrogate import Objective, Path
+from engine.control.targets import Seen, Target
+from engine.errors import Cancelled
+from engine.models import features as F
+from engine.models.codec import LATENTS
+from engine.models.load import Networks
+from engine.render.condition import CONTEXT, Material
+from engine.render.past import UNSURE
+from engine.render.sample import spans
+
+PAST_FRAMES = 128
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Of one window, decoded: each target's loss as plain sampling has it and as it is now, weighted by frames."""
+
+    frames: int
+    plain: Terms
+    refined: Terms
+    outcome: Outcome
+
+
+@dataclass
+class Refiner:
+    """Draws windows of latents whose noise was searched towards `targets`. Weights must be frozen.
+
+    budget: iterations a window, seconds a request. schedule: passes an iteration (`optimise.SINGLE`, `ADAPTIVE`).
+    gamma: share of noise that each decoding step renews (students with jumps; 0 is deterministic).
+    `reached` fills up as windows are made.
+    """
+
+    networks: Networks
+    targets: Sequence[Target]
+    budget: Budget
+    schedule: Schedule = SINGLE
+    rate: float = RATE
+    gamma: float = 0.0
+    reached: list[Reached] = field(default_factory=list)
+
+    def latents(
+        self,
+        material: Material,
+        new: int,
+        steps: int,
+        guidance: Tensor,
+        seed: int,
+        cancelled: Callable[[], bool],
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Iterator[Tensor]:
+        """Yield windows of new latents [n, 64] in order, from latent -UNSURE to `new`, as `sample.latents` does.
+
+        progress: the share of all windows that is searched, 0..1.
+        """
+        generator, extra = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
+        known = material.context[: max(0, len(material.context) - UNSURE)]
+        past = torch.zeros(1, 0, F.CHANNELS)
+        for first, last in spans(new, len(known)):
+            given = material.span(first - len(known), last, known)
+            noises = self._noises(generator, extra, (1, last - first + len(known), LATENTS), steps)
+            path = Path(self.networks.student, given, guidance, noises[1:], self.gamma)
+            objective = Objective(self.networks.codec, self.targets, len(known), first, past)
+            part = (last - first) / (new + UNSURE)
+            done = (first + UNSURE) / (new + UNSURE)
+
+            def told(step: Step, part: float = part, done: float = done) -> None:
+                progress(done + part * step.share)
+
+            clean, seen = self._window(path, objective, noises[0], steps, part, told, cancelled)
+            for target in self.targets:
+                target.keep(seen)
+            past = seen.features[:, -PAST_FRAMES:].detach()
+            made = clean[0, len(known) :]
+            known = torch.cat([known, made])[-CONTEXT:]
+            yield made
+
+    def _noises(
+        self, generator: torch.Generator, extra: torch.Generator, shape: tuple[int, ...], steps: int
+    ) -> list[Tensor]:
+        """What plain sampling draws for a window, in its order: one noise for jumps, one a step for consistency.
+
+        Further ones, which more passes or gamma need, come from `extra`.
+        """
+        own = 1 if self.networks.student.config.jumps else steps
+        drawn = [torch.randn(shape, generator=generator) for _ in range(own)]
+        return drawn + [torch.randn(shape, generator=extra) for _ in range(8 - own)]
+
+    def _window(
+        self,
+        path: Path,
+        objective: Objective,
+        noise: Tensor,
+        steps: int,
+        part: float,
+        told: Callable[[Step], None],
+        cancelled: Callable[[], bool],
+    ) -> tuple[Tensor, Seen]:
+        """(latents [1, N, 64], what is seen of them): the best of what was found and of plain sampling."""
+        seconds = None if self.budget.seconds is None else self.budget.seconds * part
+        budget = Budget(self.budget.iterations, seconds)
+        outcome = optimise(path, objective, noise, budget, self.schedule, self.rate, told, cancelled)
+        if outcome.ended == "cancelled":
+            raise Cancelled("cancelled while it was refined")
+
+        def check() -> None:
+            if cancelled():
+                raise Cancelled("cancelled while it rendered")
+
+        with torch.no_grad():
+            tried = [self._decoded(path, objective, one, steps, check) for one in (noise, *outcome.bests)]
+        clean, seen, verdict = min(tried, key=lambda one: float(one[2].loss))
+        frames = max(0, seen.last - max(0, seen.fresh))
+        self.reached.append(Reached(frames, tried[0][2].terms, verdict.terms, outcome))
+        return clean, seen
+
+    def _decoded(
+        self, path: Path, objective: Objective, noise: Tensor, steps: int, check: Callable[[], None]
+    ) -> tuple[Tensor, Seen, Verdict]:
+        clean = path(noise, steps, check)
+        seen = objective.seen(clean)
+        return clean, seen, objective.judge(seen)
+
+    def terms(self, plain: bool = False) -> Terms:
+        """Each target's loss over all windows made, weighted by their frames; of plain sampling if asked."""
+        found = [(one.frames, one.plain if plain else one.refined) for one in self.reached]
+        names = dict.fromkeys(name for _, terms in found for name in terms)
+        weights = {name: sum(frames for frames, terms in found if name in terms) for name in names}
+        return {
+            name: sum(frames * terms[name] for frames, terms in found if name in terms) / max(1, weights[name])
+            for name in names
+        }
+
+    @property
+    def iterations(self) -> int:
+        return sum(one.outcome.iterations for one in self.reached)
