@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bridge.timeline_cache import EngineSide, PluginSide
 from engine.types import Renderer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,3 +37,52 @@ def renderer(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
     folder = tmp_path_factory.mktemp("tiny")
     make_bundle(folder)
     return load_renderer(folder, "cpu")
+
+
+@pytest.fixture(scope="session")
+def library() -> ctypes.CDLL:
+    """The plugin's core, built once."""
+    from tests.plugin_helpers import core_library
+
+    return core_library()
+
+
+@pytest.fixture
+def pair(library: ctypes.CDLL) -> Iterator[tuple[object, EngineSide]]:
+    """A plugin's core and the engine side of its cache: 4/4 at 120, silence where nothing is rendered."""
+    from tests.plugin_helpers import FOUR, core_with_engine
+
+    with core_with_engine(library) as (core, engine):
+        engine.publish_map(FOUR.segments())
+        core.set(fallback=2)
+        yield core, engine
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of shared memory of its own."""
+    from tests.timeline_helpers import shm_folder
+
+    with shm_folder() as path:
+        yield path
+
+
+@pytest.fixture
+def plugin(folder: Path) -> Iterator[PluginSide]:
+    """The plugin's side of a small timeline cache."""
+    from tests.timeline_helpers import small_cache
+
+    side = small_cache(folder)
+    yield side
+    side.close()
+
+
+@pytest.fixture
+def engine(plugin: PluginSide) -> Iterator[EngineSide]:
+    """The engine's side of the same cache, a map published."""
+    from tests.timeline_helpers import FOUR_FOUR
+
+    side = EngineSide.attach(plugin.path)
+    side.publish_map([FOUR_FOUR])
+    yield side
+    side.close()

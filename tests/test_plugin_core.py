@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,24 +20,10 @@ from tests.plugin_helpers import (
     RISE,
     Core,
     ExactMap,
-    core_library,
     core_with_engine,
     expected,
     fill,
 )
-
-
-@pytest.fixture(scope="module")
-def library() -> ctypes.CDLL:
-    return core_library()
-
-
-@pytest.fixture
-def pair(library: ctypes.CDLL) -> Iterator[tuple[Core, EngineSide]]:
-    with core_with_engine(library) as (core, engine):
-        engine.publish_map(FOUR.segments())
-        core.set(fallback=2)
-        yield core, engine
 
 
 def test_the_parameters_are_numbered_as_the_tests_think(library: ctypes.CDLL) -> None:

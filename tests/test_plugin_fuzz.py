@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -25,25 +24,11 @@ from tests.plugin_helpers import (
     ExactMap,
     Oracle,
     Planes,
-    core_library,
     core_with_engine,
     expected,
     fill,
     sound,
 )
-
-
-@pytest.fixture(scope="module")
-def library() -> ctypes.CDLL:
-    return core_library()
-
-
-@pytest.fixture
-def pair(library: ctypes.CDLL) -> Iterator[tuple[Core, EngineSide]]:
-    with core_with_engine(library) as (core, engine):
-        engine.publish_map(FOUR.segments())
-        core.set(fallback=2)
-        yield core, engine
 
 
 def test_a_killed_write_is_a_miss_there_and_nowhere_else(pair: tuple[Core, EngineSide]) -> None:

@@ -6,7 +6,6 @@ import ctypes
 import math
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,22 +19,8 @@ from tests.plugin_helpers import (
     PLACE,
     RATE,
     Core,
-    core_library,
     core_with_engine,
 )
-
-
-@pytest.fixture(scope="module")
-def library() -> ctypes.CDLL:
-    return core_library()
-
-
-@pytest.fixture
-def pair(library: ctypes.CDLL) -> Iterator[tuple[Core, EngineSide]]:
-    with core_with_engine(library) as (core, engine):
-        engine.publish_map(FOUR.segments())
-        core.set(fallback=2)
-        yield core, engine
 
 
 def test_the_input_is_captured_by_project_frame(pair: tuple[Core, EngineSide]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,28 +41,6 @@ from tests.timeline_helpers import (
     small_cache,
     some_transport,
 )
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with shm_folder() as path:
-        yield path
-
-
-@pytest.fixture
-def plugin(folder: Path) -> Iterator[PluginSide]:
-    side = small_cache(folder)
-    yield side
-    side.close()
-
-
-@pytest.fixture
-def engine(plugin: PluginSide) -> Iterator[EngineSide]:
-    side = EngineSide.attach(plugin.path)
-    side.publish_map([FOUR_FOUR])
-    yield side
-    side.close()
-
 
 # ---- layout ------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from bridge import timeline_layout as layout
 from bridge.timeline_cache import EngineSide, PluginSide, cache_folder, discover, reclaim
 from engine.errors import BadRequest, Refused, Unavailable
 from tests.timeline_helpers import (
-    FOUR_FOUR,
     HAMMER,
     HAMMERED,
     PAGE,
@@ -25,7 +23,6 @@ from tests.timeline_helpers import (
     memory_of,
     noise,
     pages_held,
-    shm_folder,
     small_cache,
     small_tmpfs,
     until,
@@ -43,27 +40,6 @@ from tests.timeline_helpers import FOUR_FOUR, noise
 side = EngineSide.attach(Path(sys.argv[1])); side.publish_map([FOUR_FOUR]); side.write(100, noise(40_000))
 print("ready", flush=True); time.sleep(100)
 """
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with shm_folder() as path:
-        yield path
-
-
-@pytest.fixture
-def plugin(folder: Path) -> Iterator[PluginSide]:
-    side = small_cache(folder)
-    yield side
-    side.close()
-
-
-@pytest.fixture
-def engine(plugin: PluginSide) -> Iterator[EngineSide]:
-    side = EngineSide.attach(plugin.path)
-    side.publish_map([FOUR_FOUR])
-    yield side
-    side.close()
 
 
 def test_a_cache_is_found_by_name_and_gone_when_closed(plugin: PluginSide, engine: EngineSide, folder: Path) -> None:
