@@ -8,6 +8,7 @@ from typing import cast
 import msgspec
 
 from engine.controls.curve import checked
+from engine.controls.edits import check_edit
 from engine.controls.harmony import check_chords, parse_key
 from engine.errors import BadRequest
 from engine.timing import (
@@ -55,7 +56,8 @@ def on_grid(request: Request, frames: int, rate: int) -> tuple[TempoMap, Anchor]
     if request.kind == "generate":
         place = beginning(rate, tempo_map, request.at_bar or 0, at_beat, offset)
     else:
-        place = anchor(frames, rate, tempo_map, request.at_bar, at_beat, offset)
+        first = 0 if request.edit == "front" else request.at_bar
+        place = anchor(frames, rate, tempo_map, first, at_beat, offset)
     check_length(tempo_map, request.bars, place.start_bar)
     if len(tempo_map.meters) > 1:
         _check_over(request, tempo_map, place.start_bar)
@@ -72,6 +74,7 @@ def check(request: Request) -> None:
     _check_kind(request)
     _check_place(request)
     _check_prompts(request)
+    check_edit(request)
     if request.key is not None:
         parse_key(request.key)
     if request.parts is not None:

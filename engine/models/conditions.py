@@ -78,8 +78,13 @@ def frame_features(targets: FrameTargets, count: int) -> NDArray[np.float32]:
     if targets.intensity_db is not None:
         last = chord + D.CHORD_FEATURES
         out[:, last] = 1.0
-        out[:, last + 1] = (targets.intensity_db - INTENSITY_CENTRE_DB) / INTENSITY_SPAN_DB
+        out[:, last + 1] = scaled_db(targets.intensity_db)
     return out
+
+
+def scaled_db(level_db: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A level in dBFS as the denoiser is told it."""
+    return np.asarray((level_db - INTENSITY_CENTRE_DB) / INTENSITY_SPAN_DB, np.float32)
 
 
 def withhold_notes(features: NDArray[np.float32], first: int, last: int) -> None:

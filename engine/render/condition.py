@@ -33,7 +33,7 @@ from engine.models.codec import LATENT_HOP, LATENTS, PATCH
 from engine.models.denoiser import Conditions
 from engine.models.listener import Heard
 from engine.render.past import HEARABLE, UNSURE, Encode, Past, Pasts
-from engine.render.source import SILENCE, Check, Source, model_view, source_of, unchecked
+from engine.render.source import SILENCE, Check, Source, check_inside, model_view, source_of, unchecked
 from engine.timing import (
     Anchor,
     TempoMap,
@@ -78,6 +78,8 @@ def place_of(request: Request, inline: Audio | None, check: Check = unchecked) -
     rate = request.rate or (MODEL_RATE_HZ if source is None else source.rate)
     frames, rate_in = (0, rate) if source is None else (len(source.audio), source.rate)
     tempo_map, where = on_grid(request, frames, rate_in)
+    if request.edit is not None:
+        source = check_inside(request, source, tempo_map, where)
     channels = request.channels or (2 if source is None else source.audio.shape[1])
     lines = new_bar_boundaries(where, tempo_map, request.bars, rate)
     remarks = [where.remark] if where.remark else []
@@ -201,6 +203,20 @@ def past_of(place: Place) -> tuple[int, Audio | None]:
     return ahead, past if float(np.abs(past).max()) >= SILENCE else None
 
 
+def next_of(place: Place) -> Audio | None:
+    """The source after the new bars at 48 kHz, at most CONTEXT latents; None where too little is there, or silence."""
+    if place.source is None:
+        return None
+    first = place.anchor.start_frame + place.lines[-1]
+    there = (len(place.source.audio) - first) / place.source.rate * MODEL_RATE_HZ / LATENT_HOP
+    count = int(min(CONTEXT, math.floor(there)))
+    if count < HEARABLE:
+        return None
+    seconds = count * LATENT_HOP / MODEL_RATE_HZ
+    sound = model_view(place.source, first + round(seconds * place.source.rate), seconds)
+    return sound if float(np.abs(sound).max()) >= SILENCE else None
+
+
 def overall_of(
     request: Request, tempo: float, sense: PromptSense, hear: Callable[[], Heard | None]
 ) -> NDArray[np.float32]:
@@ -216,16 +232,24 @@ def overall_of(
     return K.global_features(sense.width, vector, parts, tonality, tempo)
 
 
-def gather(request: Request, place: Place, pasts: Pasts, sense: PromptSense, check: Check = unchecked) -> Material:
-    """Build the material of a request: one codec pass over a context that is new, the rest is arithmetic."""
+def gather(
+    request: Request, place: Place, pasts: Pasts, sense: PromptSense, check: Check = unchecked, after: int = 0
+) -> Material:
+    """Build the material of a request: one codec pass over a context that is new, the rest is arithmetic.
+
+    after: over how many latents past the new bars it is to reach, for an edit; with no sound before them, what comes
+    after them then says how it sounds.
+    """
     check()
     ahead, sound = past_of(place)
+    if sound is None and after:
+        sound = next_of(place)
     past = None if sound is None or request.under or request.strengths.context == 0 else pasts.of(sound)
     tempo = place.tempo_map.tempo_at(place.anchor.begin_quarters)
     factor, remark = halved_or_doubled(tempo)
     if remark:
         place.remarks.append(remark)
-    count = (ahead + place.latents) * PATCH
+    count = (ahead + place.latents + after) * PATCH
     targets = targets_of(request, place, -ahead * PATCH, count, factor)
     targets.intensity_db = intensity_of(request, place, past, ahead, count, sense.usual_db)
     under, seen = _under(place, pasts.encode, check) if request.under else (None, None)

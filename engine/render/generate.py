@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,11 @@ from engine.models.load import Networks
 from engine.models.prompt import sentence_encoder
 from engine.render.condition import Material, Place, PromptSense, gather, place_of
 from engine.render.decode import PRE_SAMPLES, Decoder
+from engine.render.edits import Edited, edit_of
 from engine.render.fit import Fitter
 from engine.render.level import carried_gain_db
+from engine.render.line import AFTER
+from engine.render.looping import Looped
 from engine.render.past import UNSURE, Pasts
 from engine.render.reference import References
 from engine.render.sample import latents
@@ -131,11 +134,15 @@ class ModelRenderer:
 
         place = place_of(request, inline, check)
         started = time.perf_counter()
-        material = gather(request, place, self.pasts, self.prompt_sense(request, check), check)
+        sense, reach = self.prompt_sense(request, check), AFTER if request.edit else 0
+        material = gather(request, place, self.pasts, sense, check, reach)
+        edited = self._edit(request, place, material, check)
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
-        fitter = Fitter(place.rate, place.channels, place.lines, self._seam(place), request.piece_ms)
-        for audio, last in self._sound(request, place, material, seed, cancelled):
+        fitter = Fitter(place.rate, place.channels, place.lines, self._seam(request, place), request.piece_ms)
+        if edited is not None:
+            emit = edited.mending(emit)
+        for audio, last in self._sound(request, place, material, seed, cancelled, edited):
             for bar in fitter.feed(audio, last):
                 emit(bar)
             progress(max(0.0, fitter.frames_out / place.lines[-1]))
@@ -150,15 +157,22 @@ class ModelRenderer:
             remarks=tuple(place.remarks),
         )
 
-    def _seam(self, place: Place) -> int:
+    def _edit(self, request: Request, place: Place, material: Material, check: Check) -> Edited | Looped | None:
+        if request.edit is None:
+            return None
+        return (
+            Looped(place) if request.edit == "loop" else edit_of(request, place, material, self.made_by.encode, check)
+        )
+
+    def _seam(self, request: Request, place: Place) -> int:
+        if request.edit == "loop":
+            return round(SEAM_SECONDS * place.rate)
         if place.source is None:
             return 0
         return min(place.anchor.start_frame, round(SEAM_SECONDS * place.rate))
 
-    def _sound(
-        self, request: Request, place: Place, material: Material, seed: int, cancelled: Callable[[], bool]
-    ) -> Iterator[tuple[Audio, bool]]:
-        """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
+    def _decoder(self, material: Material, seed: int) -> tuple[Decoder, int, int]:
+        """A warm decoder, the feature frames that it speaks before time zero, and its first sample from there."""
         known = material.context[: max(0, len(material.context) - UNSURE)][-WARM_START:]
         target = self._target(material, known)
         warm = min(WARM_FRAMES, (len(known) + UNSURE) * PATCH)
@@ -166,14 +180,61 @@ class ModelRenderer:
         tuning = material.tuning_cents
         decoder = Decoder(self.made_by, self.made_by.levels, known, seed % 4096, target, tuning, unheard)
         decoder.gain_db = self.makeup_db
-        start = -warm * F.HOP - PRE_SAMPLES - self.lag_samples
+        return decoder, warm, -warm * F.HOP - PRE_SAMPLES - self.lag_samples
+
+    def _windows(
+        self,
+        request: Request,
+        place: Place,
+        material: Material,
+        seed: int,
+        cancelled: Callable[[], bool],
+        edited: Edited | Looped | None,
+    ) -> Iterator[Tensor]:
+        """Latents [n, 64] in order, from -UNSURE to the end of the new bars or a little past it."""
+        guidance, remarks = strengths_of(request, self.networks.student.config, place.source is not None)
+        place.remarks.extend(remarks)
+        plain = latents(self.made_by, material, place.latents, request.steps, guidance, seed, cancelled)
+        if edited is None:
+            yield from plain
+            return
+
+        def check() -> None:
+            if cancelled():
+                raise Cancelled("cancelled while it rendered")
+
+        if isinstance(edited, Looped):
+            speak = partial(self._speak, request, material, seed, cancelled)
+            edited = edited.edited(torch.cat(list(plain)), material, speak, self.made_by.encode, check)
+        yield edited.make(self.made_by, self.networks.student, material, request.steps, guidance, seed, check)
+
+    def _speak(
+        self, request: Request, material: Material, seed: int, cancelled: Callable[[], bool], made: Tensor
+    ) -> Iterator[Audio]:
+        """Sound [n, 2] at 48 kHz from time zero on of latents from -UNSURE on, as `_sound` speaks them."""
+        decoder, warm, first = self._decoder(material, seed)
+        decoder.push(made, True)
+        self._carry_level(request, material, decoder)
+        for audio in _pieces(decoder, piece_sizes(warm + FIRST_FRAMES), True, cancelled):
+            yield audio[max(0, -first) :]
+            first += len(audio)
+
+    def _sound(
+        self,
+        request: Request,
+        place: Place,
+        material: Material,
+        seed: int,
+        cancelled: Callable[[], bool],
+        edited: Edited | Looped | None = None,
+    ) -> Iterator[tuple[Audio, bool]]:
+        """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
+        decoder, warm, start = self._decoder(material, seed)
         silence = np.zeros((max(0, MODEL_RATE_HZ + start), 2), np.float32)
         drop = max(0, -MODEL_RATE_HZ - start)
         yield silence, False
         left = math.ceil(place.seconds * MODEL_RATE_HZ) + MODEL_RATE_HZ + MODEL_RATE_HZ // 50 - len(silence)
-        guidance, remarks = strengths_of(request, self.networks.student.config, place.source is not None)
-        place.remarks.extend(remarks)
-        windows = latents(self.made_by, material, place.latents, request.steps, guidance, seed, cancelled)
+        windows = self._windows(request, place, material, seed, cancelled, edited)
         made, sizes = -UNSURE, piece_sizes(warm + FIRST_FRAMES)
         for window in windows:
             decoder.push(window, made + len(window) >= place.latents)

@@ -47,16 +47,21 @@ def carried_gain_db(context_db: float, made: Tensor) -> float:
     return float(np.clip(context_db - power_db(made), -MAX_CARRY_DB, MAX_CARRY_DB))
 
 
+def smoothed_db(features: Tensor) -> NDArray[np.float32]:
+    """Level in dBFS at each frame [T] of log-mels [T, CHANNELS], under a 1 s Hann window."""
+    window = np.hanning(2 * REACH_FRAMES + 3)[1:-1]
+    power = frame_power(features).numpy().astype(np.float64)
+    inside = slice(REACH_FRAMES, REACH_FRAMES + len(power))
+    weight = np.convolve(np.ones(len(power)), window)[inside]
+    return np.asarray(10.0 * np.log10(np.convolve(power, window)[inside] / weight + 1e-9), np.float32)
+
+
 def ride_gain_db(features: Tensor, target_db: NDArray[np.float32]) -> NDArray[np.float32]:
     """Gain in dB at each frame [T] towards target_db [T], from the level under a 1 s Hann window.
 
     At most 9 dB; where next to nothing sounds it is left alone. NaN targets ask for no gain.
     """
-    window = np.hanning(2 * REACH_FRAMES + 3)[1:-1]
-    power = frame_power(features).numpy().astype(np.float64)
-    inside = slice(REACH_FRAMES, REACH_FRAMES + len(power))
-    weight = np.convolve(np.ones(len(power)), window)[inside]
-    level = 10.0 * np.log10(np.convolve(power, window)[inside] / weight + 1e-9)
+    level = smoothed_db(features)
     gain = np.clip(np.nan_to_num(target_db - level), -MAX_RIDE_DB, MAX_RIDE_DB)
     trust = np.clip((level - QUIET_DB) / 10.0, 0.0, 1.0)
     return np.asarray(gain * trust, np.float32)

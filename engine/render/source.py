@@ -11,7 +11,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from engine.errors import BadAudio
+from engine.controls.edits import check_bars
+from engine.errors import BadAudio, BadRequest
+from engine.timing import Anchor, TempoMap
 from engine.types import MAX_CHANNELS, MAX_SECONDS, MODEL_RATE_HZ, RATE_RANGE_HZ, Audio, Request
 
 SILENCE = 1e-4
@@ -104,6 +106,22 @@ def source_of(request: Request, inline: Audio | None, check: Check = unchecked) 
         return checked(Source(np.asarray(inline, np.float32), request.inline.rate), "the audio sent", check)
     assert request.source is not None
     return read_audio(request.source, check)
+
+
+def check_inside(request: Request, source: Source | None, tempo_map: TempoMap, place: Anchor) -> Source | None:
+    """The source of an edit; new bars at its front find room before it. BadRequest where the bars are not all in it."""
+    if source is None or request.edit == "loop":
+        return source
+    if request.edit == "front":
+        room = tempo_map.sample_at(tempo_map.bar_start_quarters(request.bars), source.rate)
+        return Source(np.pad(source.audio, ((room, 0), (0, 0))), source.rate)
+    check_bars(request, len(source.audio), source.rate, tempo_map, place)
+    if request.rate not in (None, source.rate) or request.channels not in (None, source.audio.shape[1]):
+        raise BadRequest(
+            f"An edit keeps the input's {source.rate} Hz and {source.audio.shape[1]} channels; leave rate and channels"
+            " away."
+        )
+    return source
 
 
 def to_stereo(audio: Audio) -> Audio:
