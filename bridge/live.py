@@ -15,8 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from bridge import timeline_cache as caches
 from bridge import timeline_layout as layout
 from bridge.live_messages import LiveAudio, LiveCommand, LiveStatus
@@ -155,7 +153,7 @@ class Live:
                 instance=instance, first_frame=first_frame, generation=generation, frames=frames, channels=channels,
                 rate=rate,
             )  # fmt: skip
-            self._listener(header, np.array(audio, np.float32))
+            self._listener(header, audio)
 
     # ---- what others ask -----------------------------------------------------------------
 

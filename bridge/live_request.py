@@ -3,6 +3,7 @@ for reading the cache."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -104,9 +105,12 @@ def _tail(audio: Audio, known: np.ndarray[Any, np.dtype[np.bool_]], first: int, 
     gaps = np.flatnonzero(~known)
     start = int(gaps[-1]) + 1 if len(gaps) else 0
     tail = audio[start:]
-    if len(tail) < LEAST_CONTEXT_S * rate or float(np.abs(tail).max()) <= SILENT:
+    if len(tail) < LEAST_CONTEXT_S * rate:
         return None
-    return Context(first + start, np.ascontiguousarray(np.nan_to_num(tail), np.float32))
+    peak = max(float(tail.max()), -float(tail.min()))
+    if not math.isfinite(peak):
+        tail = np.nan_to_num(tail)
+    return Context(first + start, tail) if not peak <= SILENT else None
 
 
 def request_for(

@@ -147,7 +147,7 @@ class LiveSession:
         bars = frozenset(horizon.grid.bar_at(first) for first, _ in horizon.route())
         for bar in sorted(bars - self._looked_at):
             first, end = horizon.grid.frame(bar), horizon.grid.frame(bar + 1)
-            _, known = self.side.read(first, end - first)
+            known = self.side.known(first, end - first)
             edges = np.flatnonzero(np.diff(np.concatenate([[0], known.astype(np.int8), [0]])))
             there = [(first + int(a), first + int(b)) for a, b in edges.reshape(-1, 2)]
             horizon.compare(first, end, there)

@@ -12,6 +12,8 @@ from engine.errors import BadRequest, Unavailable
 
 HIGH_WATER_MESSAGES = 64
 HEARTBEAT_MS = 2_000
+ZERO_COPY_BYTES = 64 << 10
+"""Larger frames are sent from where they lie; a smaller one is copied in less time than it takes to watch over it."""
 SCHEMES = ("tcp", "ipc", "inproc")
 
 
@@ -25,6 +27,7 @@ def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     socket.setsockopt(zmq.RCVHWM, HIGH_WATER_MESSAGES)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5 * HEARTBEAT_MS)
+    socket.copy_threshold = ZERO_COPY_BYTES
     return socket
 
 

@@ -24,6 +24,7 @@ from bridge.timeline_memory import (
     Memory,
     as_audio,
     cut_span,
+    known_cache,
     load,
     read_cache,
     span_slots,
@@ -185,6 +186,10 @@ class EngineSide:
         """
         wanted = self.generation if generation is None else generation
         return read_cache(self._open(), first_frame, frames, wanted)
+
+    def known(self, first_frame: int, frames: int) -> BoolMask:
+        """The mask of `read` alone."""
+        return known_cache(self._open(), first_frame, frames, self.generation)
 
     def segments(self) -> list[Segment]:
         """The published map; empty before the first."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,15 @@ def cut_span(first_frame: int, frames: int) -> tuple[int, int]:
     return skip, max(0, last - first_frame - skip)
 
 
+def runs_of(index: Ints) -> Iterator[tuple[int, int, int]]:
+    """(first, end, place of the first) of stretches of slots that lie behind each other in memory."""
+    if not len(index):
+        return
+    breaks = (np.flatnonzero(np.diff(index) != 1) + 1).tolist()
+    for first, end in zip([0, *breaks], [*breaks, len(index)], strict=True):
+        yield first, end, int(index[first])
+
+
 def store(
     tags: NDArray[np.void],
     planes: Audio,
@@ -107,14 +117,13 @@ def store(
 ) -> None:
     """Writes audio [frames, 2] from first_frame on; index: the place of each touched slot, none twice.
 
-    What a slot holds already stays where the new frames overlap or touch it, else it is replaced.
-    generation: None for tags that have none.
+    What a slot holds already stays where the new frames overlap or touch it, else it is replaced. The samples
+    go straight to their places: no copy is made on the way. generation: None for tags that have none.
     """
     slots = span_slots(first_frame, len(audio))
+    if not len(slots):
+        return
     lead = first_frame - int(slots[0]) * SLOT
-    padded = np.zeros((len(slots) * SLOT, layout.CHANNELS), np.float32)
-    padded[lead : lead + len(audio)] = audio
-    new = padded.reshape(len(slots), SLOT, layout.CHANNELS).transpose(0, 2, 1)
     begin, end = np.zeros(len(slots), np.int64), np.full(len(slots), SLOT, np.int64)
     begin[0], end[-1] = lead, first_frame + len(audio) - int(slots[-1]) * SLOT
 
@@ -126,10 +135,7 @@ def store(
     keep &= (begin <= old["end"]) & (end >= old["begin"])
 
     tags["seq"][index] = odd
-    whole = (begin == 0) & (end == SLOT)
-    planes[index[whole]] = new[whole]
-    for n in np.flatnonzero(~whole):
-        planes[index[n], :, begin[n] : end[n]] = new[n, :, begin[n] : end[n]]
+    _store_audio(planes, index, lead, audio)
     tags["slot"][index] = slots
     tags["begin"][index] = np.where(keep, np.minimum(begin, old["begin"]), begin)
     tags["end"][index] = np.where(keep, np.maximum(end, old["end"]), end)
@@ -137,6 +143,21 @@ def store(
         tags["generation"][index] = generation
         tags["written_ns"][index] = time.monotonic_ns()
     tags["seq"][index] = odd + np.uint64(1)
+
+
+def _store_audio(planes: Audio, index: Ints, lead: int, audio: Audio) -> None:
+    """Audio [frames, 2] into the slots at `index`, from frame `lead` of the first on: whole slots at a time."""
+    head = min(len(audio), SLOT - lead) if lead or len(audio) < SLOT else 0
+    if head:
+        planes[index[0], :, lead : lead + head] = audio[:head].T
+    first = 1 if head else 0
+    whole = (len(audio) - head) // SLOT
+    middle = audio[head : head + whole * SLOT].reshape(whole, SLOT, layout.CHANNELS).transpose(0, 2, 1)
+    for begin, end, place in runs_of(index[first : first + whole]):
+        planes[place : place + end - begin] = middle[begin:end]
+    rest = audio[head + whole * SLOT :]
+    if len(rest):
+        planes[index[-1], :, : len(rest)] = rest.T
 
 
 def load(
@@ -147,7 +168,10 @@ def load(
     frames: int,
     generation: int | None = None,
 ) -> tuple[Audio, BoolMask]:
-    """Audio [frames, 2] and which frames are valid [frames]; index: the place of each touched slot, -1: none."""
+    """Audio [frames, 2] and which frames are valid [frames]; index: the place of each touched slot, -1: none.
+
+    Each sample is copied once, from its place into the result.
+    """
     if frames <= 0:
         return np.zeros((0, layout.CHANNELS), np.float32), np.zeros(0, np.bool_)
     slots = span_slots(first_frame, frames)
@@ -156,15 +180,13 @@ def load(
     todo = np.flatnonzero(index >= 0)
     for _ in range(4):
         before = tags["seq"][index[todo]]
-        tag, copy = tags[index[todo]], planes[index[todo]]
-        calm = (before == tags["seq"][index[todo]]) & (before % 2 == 0)
-        right = calm & (tag["slot"] == slots[todo])
+        tag = tags[index[todo]]
+        right = (before % 2 == 0) & (tag["slot"] == slots[todo])
         if generation is not None:
             right &= tag["generation"] == generation
-        at = np.arange(SLOT)
-        inside = right[:, None] & (at >= tag["begin"][:, None]) & (at < tag["end"][:, None])
-        valid[todo] = inside
-        sound[todo] = np.where(inside[:, :, None], copy.transpose(0, 2, 1), np.float32(0))
+        _load_audio(planes, index, todo[right], sound)
+        calm = (before == tags["seq"][index[todo]]) & (before % 2 == 0)
+        _mark(todo, tag, right & calm, sound, valid)
         todo = todo[~calm]
         if not len(todo):
             break
@@ -172,6 +194,27 @@ def load(
     lead = first_frame - int(slots[0]) * SLOT
     flat = sound.reshape(-1, layout.CHANNELS)[lead : lead + frames]
     return np.ascontiguousarray(flat), valid.reshape(-1)[lead : lead + frames].copy()
+
+
+def _mark(rows: Ints, tag: NDArray[np.void], good: BoolMask, sound: Audio | None, valid: BoolMask) -> None:
+    """Say which frames of rows that were copied are valid, by their tags; what is not is silence."""
+    whole = good & (tag["begin"] == 0) & (tag["end"] == SLOT)
+    valid[rows[whole]] = True
+    if sound is not None:
+        sound[rows[~good]] = 0
+    for n in np.flatnonzero(good & ~whole):
+        row, begin, end = rows[n], max(0, int(tag["begin"][n])), max(0, int(tag["end"][n]))
+        valid[row, begin:end] = True
+        if sound is not None:
+            sound[row, ~valid[row]] = 0
+
+
+def _load_audio(planes: Audio, index: Ints, wanted: Ints, sound: Audio) -> None:
+    """The wanted slots into their rows of sound [slots, 256, 2]; rows and places that run in step go at once."""
+    steps = np.flatnonzero((np.diff(wanted) != 1) | (np.diff(index[wanted]) != 1)) + 1
+    for rows in np.split(wanted, steps) if len(wanted) else ():
+        place, count = int(index[rows[0]]), len(rows)
+        sound[rows[0] : rows[0] + count] = planes[place : place + count].transpose(0, 2, 1)
 
 
 def cache_index(page_table: NDArray[np.uint32], pages: int, slots: Ints) -> Ints:
@@ -186,3 +229,18 @@ def read_cache(memory: Memory, first_frame: int, frames: int, generation: int) -
     """What a reader plays: audio [frames, 2], zero where the mask [frames] says that nothing is known."""
     index = cache_index(memory.page_table, memory.pages, span_slots(first_frame, max(0, frames)))
     return load(memory.blocks["tag"], memory.audio, index, first_frame, frames, generation)
+
+
+def known_cache(memory: Memory, first_frame: int, frames: int, generation: int) -> BoolMask:
+    """The mask of `read_cache` alone, without the audio; a slot that is being written counts as unknown."""
+    if frames <= 0:
+        return np.zeros(0, np.bool_)
+    slots = span_slots(first_frame, frames)
+    index = cache_index(memory.page_table, memory.pages, slots)
+    rows = np.flatnonzero(index >= 0)
+    tag = memory.blocks["tag"][index[rows]]
+    good = (tag["seq"] % 2 == 0) & (tag["slot"] == slots[rows]) & (tag["generation"] == generation)
+    valid = np.zeros((len(slots), SLOT), np.bool_)
+    _mark(rows, tag, good, None, valid)
+    lead = first_frame - int(slots[0]) * SLOT
+    return valid.reshape(-1)[lead : lead + frames]

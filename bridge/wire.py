@@ -24,6 +24,7 @@ from bridge import protocol
 from bridge.clock import SystemClock
 from bridge.curve import guard_client
 from bridge.protocol import Malformed, Ping, Pong
+from bridge.sockets import ZERO_COPY_BYTES
 from engine.errors import NoEngine, Refused
 from engine.types import Audio
 
@@ -63,6 +64,7 @@ class Wire:
         dealer.setsockopt(zmq.MAXMSGSIZE, protocol.MAX_AUDIO_BYTES)
         dealer.setsockopt(zmq.SNDHWM, 64)
         dealer.setsockopt(zmq.RCVHWM, 64)
+        dealer.copy_threshold = ZERO_COPY_BYTES
         try:
             guard_client(dealer, keys)
             dealer.connect(self.endpoint)

@@ -80,6 +80,7 @@ class ZeroMQServer:
         self._own_context = context is None
         self._session: Session | None = None
         self._clients: dict[bytes, Client] = {}
+        self._live_heard = False
         self.dropped = 0
         self.lost_clients = 0
         self._socket = router(self._context)
@@ -162,6 +163,7 @@ class ZeroMQServer:
                 self._send(client, _info(session))
             case Subscribe():
                 client.subscribed, client.hears_live = body.on, body.on and body.live
+                self._look_who_hears()
             case LiveCommand():
                 self._live(client, body)
             case AskLive():
@@ -241,8 +243,12 @@ class ZeroMQServer:
         self._queue(client, [*protocol.encode(header), audio.data.cast("B")])
 
     def hear_live(self, header: LiveAudio, audio: Audio) -> None:
-        """Tell those who listen what went into a cache. From any thread; `audio` [frames, 2] is kept."""
-        self._loop.call(lambda: self._live_audio(header, audio))
+        """Tell those who listen what went into a cache. From any thread; `audio` [frames, 2] is kept, not copied."""
+        if self._live_heard:
+            self._loop.call(lambda: self._live_audio(header, audio))
+
+    def _look_who_hears(self) -> None:
+        self._live_heard = any(client.hears_live for client in self._clients.values())
 
     def _live_audio(self, header: LiveAudio, audio: Audio) -> None:
         for client in list(self._clients.values()):
@@ -303,6 +309,7 @@ class ZeroMQServer:
     def _lose(self, client: Client) -> None:
         """The peer is gone or stuck: nothing more is sent, and its requests are taken back."""
         self._clients.pop(client.identity, None)
+        self._look_who_hears()
         self.lost_clients += 1
         client.backlog.clear()
         client.backlog_bytes = 0

@@ -14,10 +14,13 @@ import zmq
 
 from bridge import curve, protocol
 from bridge.client import connect
+from bridge.live_messages import LiveAudio
 from bridge.loop import Loop
 from bridge.serve import Options, Server
 from bridge.zeromq import ZeroMQServer
 from engine.errors import BadRequest, Refused, Unavailable
+from engine.events import BarReady
+from engine.types import BarAudio
 from tests.bridge_helpers import fake_server
 
 
@@ -315,3 +318,44 @@ def test_with_keys_only_those_who_have_one_are_heard(tmp_path: Path) -> None:
 def test_keys_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="no key at"):
         Server(Options(fake=True, osc="off", zmq="tcp://0.0.0.0:*", curve_keys=tmp_path))
+
+
+@pytest.mark.parametrize(("frames", "copied"), [(20_000, False), (1_000, True)])
+def test_large_audio_leaves_from_where_it_lies(frames: int, copied: bool) -> None:
+    """Within a process ZeroMQ hands the very memory on; a small frame is copied, which is sooner done."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    loop = Loop()
+    server = ZeroMQServer(loop, "inproc://copies", context=context)
+    dealer = context.socket(zmq.DEALER)
+    try:
+        dealer.setsockopt(zmq.IDENTITY, b"me")
+        dealer.connect("inproc://copies")
+        audio = np.ones((frames, 2), np.float32)
+        client = server._client(b"me")
+        bar = BarAudio(bar=0, first_frame=0, rate=48_000, audio=audio, last=True)
+        server._audio(client, BarReady(id="a", bar=bar))
+        assert dealer.poll(5_000)
+        received = np.frombuffer(dealer.recv_multipart(copy=False)[2].buffer, np.float32).reshape(-1, 2)
+        assert np.array_equal(received, audio)
+        assert np.shares_memory(received, audio) is not copied
+    finally:
+        dealer.close(0)
+        server.close()
+        loop.close()
+        context.term()
+
+
+def test_what_is_written_to_caches_is_handed_over_only_where_somebody_listens() -> None:
+    loop = Loop()
+    server = ZeroMQServer(loop, "inproc://listeners")
+    try:
+        header = LiveAudio(instance="a", first_frame=0, generation=1, frames=2, channels=2, rate=48_000)
+        server.hear_live(header, np.zeros((2, 2), np.float32))
+        assert not loop._calls
+        server._client(b"me").hears_live = True
+        server._look_who_hears()
+        server.hear_live(header, np.zeros((2, 2), np.float32))
+        assert len(loop._calls) == 1
+    finally:
+        server.close()
+        loop.close()

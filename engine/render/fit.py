@@ -21,6 +21,8 @@ def to_channels(audio: Audio, channels: int) -> Audio:
     """[n, 2] to [n, channels]: mono is the mean, more than two repeat left and right."""
     if channels == 1:
         return np.asarray(audio.mean(axis=1, keepdims=True), np.float32)
+    if channels == 2:
+        return audio
     return audio[:, np.arange(channels) % 2]
 
 
