@@ -2,8 +2,8 @@
 
     python -m engine.training.captions_table FILE --songs 1600 --seed 1
 
-Songs are composed, not rendered: captions are a function of (seed, index). Training with
-ATTACCA_PROMPT_TABLE=FILE then needs no sentence encoder (`engine.models.sentences`).
+Songs are composed, not rendered: captions are a function of (seed, index), and of which SoundFonts are installed.
+Training with ATTACCA_PROMPT_TABLE=FILE then needs no sentence encoder (`engine.models.sentences`).
 """
 
 from __future__ import annotations
@@ -12,27 +12,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from engine.models.sentences import write_table
 from engine.training import phrasings
 from engine.training.corpus.build import EXCERPT_SECONDS, jobs
-from engine.training.corpus.captions import caption, style_phrases
-from engine.training.corpus.sample import CAPTIONS, SongJob, choose_excerpt
+from engine.training.corpus.captions import style_phrases
+from engine.training.corpus.sample import SongJob, described
 from engine.training.corpus.styletable import STYLE_NAMES
 from engine.training.metrics.prompts import DRUM_PROMPTS
 
 
 def song_captions(job: SongJob) -> list[str]:
     """The captions that `corpus.sample.render_job` gives this song."""
-    from engine.training.corpus.compose import compose, excerpt
-
-    rng = np.random.default_rng([job.seed, 0x657863])
-    whole = compose(job.seed, job.style)
-    song = excerpt(whole, *choose_excerpt(whole, rng))
-    return [caption(song.tags, rng) for _ in range(CAPTIONS)]
+    return described(job)[2]
 
 
 def phrases() -> Iterator[str]:

@@ -19,6 +19,8 @@ from typing import Any
 import click
 import numpy as np
 
+from engine.errors import AttaccaError
+from engine.training.corpus import outside
 from engine.training.corpus.sample import SongJob, render_job
 from engine.training.corpus.soundfonts import find_soundfonts
 from engine.training.corpus.styletable import STYLE_NAMES
@@ -50,7 +52,9 @@ def split_of(index: int, styles: int) -> str:
     return "valid" if slot == _VALID_SLOT else "train"
 
 
-def jobs(out: Path, hours: float, seed: int, styles: tuple[str, ...], first: int = 0) -> list[SongJob]:
+def jobs(
+    out: Path, hours: float, seed: int, styles: tuple[str, ...], first: int = 0, synths: tuple[str, ...] = ()
+) -> list[SongJob]:
     """The songs of a corpus of about `hours`, styles in round robin, indices from `first` on."""
     count = max(1, round(hours * 3600.0 / EXCERPT_SECONDS))
     return [
@@ -60,6 +64,7 @@ def jobs(out: Path, hours: float, seed: int, styles: tuple[str, ...], first: int
             style=styles[index % len(styles)],
             path=out / (split := split_of(index, len(styles))) / f"{index:06d}.safetensors",
             split=split,
+            synths=synths,
         )
         for index in range(first, first + count)
     ]
@@ -73,17 +78,20 @@ def build(
     progress: Callable[[int, int], None] | None = None,
     styles: tuple[str, ...] | None = None,
     first: int = 0,
+    synths: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Render about `hours` of music into out/<split>/. Songs that are there are kept.
 
     `first` is the index of the first song: a second batch, with a seed of its own, goes beside the
     first one under other numbers (a file that is there is kept, whatever seed made it).
+    synths: synthesisers besides our own that may play (`outside.SYNTHS`); without them songs are what they were.
     `progress(done, total)` is called after each song. Returns songs, seconds, wall_seconds,
-    failures (index -> message). Raises Unavailable when there is no SoundFont or synth.
+    failures (index -> message). Raises Unavailable when there is no SoundFont or a synth is missing.
     """
 
     find_soundfonts()
-    wanted = jobs(out, hours, seed, styles or STYLE_NAMES, first)
+    outside.require(synths)
+    wanted = jobs(out, hours, seed, styles or STYLE_NAMES, first, synths)
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
     missing = [job for job in wanted if not job.path.exists()]
@@ -148,7 +156,8 @@ def _rendered(missing: list[SongJob], workers: int) -> Iterator[tuple[SongJob, _
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
 @click.option("--first", default=0, show_default=True, type=click.IntRange(0, 999_999), help="Index of the first song.")
 @click.option("--style", "styles", multiple=True, help="Only these styles (repeatable).")
-def main(out: Path, hours: float, workers: int, seed: int, first: int, styles: tuple[str, ...]) -> None:
+@click.option("--synths", default="", help="Let these play electronic parts too: csound,amsynth.")
+def main(out: Path, hours: float, workers: int, seed: int, first: int, styles: tuple[str, ...], synths: str) -> None:
     """Compose and render a corpus into OUT. Run again to go on where it stopped."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -159,7 +168,10 @@ def main(out: Path, hours: float, workers: int, seed: int, first: int, styles: t
             report = build(
                 out, hours, workers, seed,
                 lambda done, total: bar.update(task, completed=done, total=total), styles or None, first,
+                outside.asked(synths),
             )  # fmt: skip
+    except AttaccaError as refused:
+        raise click.ClickException(str(refused)) from refused
     except KeyboardInterrupt:
         raise SystemExit("Stopped; run the same command again to go on.") from None
     click.echo(json.dumps(report))

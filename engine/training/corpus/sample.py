@@ -25,30 +25,39 @@ CAPTIONS = 6
 
 @dataclass(frozen=True, slots=True)
 class SongJob:
-    """A song to make. seed is its own; path is the final file; split is train, valid or test."""
+    """A song to make. seed is its own; path is the final file; split is train, valid or test.
+
+    synths: synthesisers besides our own that may play (`outside.SYNTHS`).
+    """
 
     index: int
     seed: int
     style: str
     path: Path
     split: str
+    synths: tuple[str, ...] = ()
 
 
 def render_job(job: SongJob) -> float:
     """Make and store one song; returns its seconds. Written to a temporary name, then renamed."""
+    song, sources, captions = described(job)
+    mixed = render_song(Rack(song, sources), song)
+    store(job.path, song, mixed, captions, sources)
+    return song_frames(song) / RATE_HZ
+
+
+def described(job: SongJob) -> tuple[Song, Sources, list[str]]:
+    """A song's excerpt, who plays it, and its captions: everything but its sound."""
     from engine.training.corpus.captions import caption
     from engine.training.corpus.compose import compose, excerpt
 
     rng = np.random.default_rng([job.seed, 0x657863])
     whole = compose(job.seed, job.style)
     song = excerpt(whole, *choose_excerpt(whole, rng))
-    sources = choose(song, job.split)
+    sources = choose(song, job.split, job.synths)
     heard = [*song.tags["instruments"], *sources.words()]
     song = replace(song, tags={**song.tags, "instruments": list(dict.fromkeys(heard))})
-    captions = [caption(song.tags, rng) for _ in range(CAPTIONS)]
-    mixed = render_song(Rack(song, sources), song)
-    store(job.path, song, mixed, captions, sources)
-    return song_frames(song) / RATE_HZ
+    return song, sources, [caption(song.tags, rng) for _ in range(CAPTIONS)]
 
 
 def choose_excerpt(song: Song, rng: np.random.Generator) -> tuple[int, int]:

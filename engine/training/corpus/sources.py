@@ -1,18 +1,21 @@
 """Who plays what: a SoundFont or a synthesiser patch for every part of a song, and what is held out.
 
 Parts that the score gives to a synthesiser (General MIDI's synth basses, leads, pads, brass) are
-played by a patch of ours, most of the time in electronic styles; everything else is sampled. Songs
-of the test split play in half of the cases on sources no training song may use.
+played by a patch of ours, most of the time in electronic styles; everything else is sampled. Where
+csound or amsynth are asked for they take such parts over (`outside`). Songs of the test split play in
+half of the cases on sources no training song may use.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 
-from engine.training.corpus import synths
+from engine.training.corpus import outside, synths
+from engine.training.corpus.outside import Outside
 from engine.training.corpus.patches import Patch, bank, patch
 from engine.training.corpus.song import Part, Song
 from engine.training.corpus.soundfonts import SoundFont, find_held_out, find_soundfonts
@@ -52,7 +55,7 @@ class Sources:
 
     font: SoundFont
     fonts: dict[str, SoundFont]
-    patches: dict[str, Patch]
+    patches: dict[str, Patch | Outside]
     held_out: bool
     sweeps: frozenset[str] = field(default_factory=frozenset)
 
@@ -97,17 +100,20 @@ def kinds_for(part: Part, style: str) -> tuple[str, ...]:
     return ("supersaw", "saw pad") if program in (81, 90) else ("saw pad", "saw pad", "glass pad")
 
 
-def choose(song: Song, split: str) -> Sources:
-    """The sources of a song of a split, from the song's seed alone (and from what is installed).
+def choose(song: Song, split: str, asked: Sequence[str] = ()) -> Sources:
+    """The sources of a song of a split, from the song's seed alone (and from which SoundFonts are installed).
 
-    Raises Unavailable when no SoundFont for training is installed.
+    asked: synthesisers of `outside.SYNTHS` that may take parts over; the rest of the song stays what it is without
+    them. Raises Unavailable when no SoundFont for training is installed.
     """
     rng = np.random.default_rng([song.seed, 0x534F5243])
     held_out = bool(rng.random() < 0.5) and split == "test"
     away = find_held_out() if held_out else None
     fonts = find_soundfonts() if away is None else (away,)
     main = fonts[int(rng.integers(len(fonts)))]
-    chosen, patches, sweeps = {}, {}, set()
+    chosen: dict[str, SoundFont] = {}
+    patches: dict[str, Patch | Outside] = {}
+    sweeps: set[str] = set()
     for part in song.parts:
         other, take, drawn, swept_ = (float(x) for x in rng.random(4))
         number = int(rng.integers(1 << 30))
@@ -120,8 +126,28 @@ def choose(song: Song, split: str) -> Sources:
             chosen[part.name] = main if other < 0.65 else fonts[number % len(fonts)]
             if part.name in _SWEPT_SAMPLES and song.style in ELECTRONIC and swept_ < 0.35:
                 sweeps |= {part.name}
+    if asked:
+        _take_over(song, asked, held_out, chosen, patches, sweeps)
     held_out = held_out and (away is not None or not chosen)
     return Sources(main, chosen, patches, held_out, frozenset(sweeps))
+
+
+def _take_over(
+    song: Song, asked: Sequence[str], held_out: bool, chosen: dict[str, SoundFont], patches: dict[str, Patch | Outside],
+    sweeps: set[str],
+) -> None:  # fmt: skip
+    """Let the synthesisers asked for play what they can of a song; what they leave keeps its SoundFont."""
+    rng = np.random.default_rng([song.seed, 0x4F5554])
+    for part in song.parts:
+        kinds = kinds_for(part, song.style)
+        sound = outside.pick(part, kinds, asked, song.style in ELECTRONIC, held_out, rng)
+        if sound is None:
+            continue
+        patches[part.name] = sound
+        if not outside.leaves(sound, part):
+            chosen.pop(part.name, None)
+        if part.group != "drums":
+            sweeps.add(part.name)
 
 
 def _chance(part: Part, style: str) -> float:
@@ -145,9 +171,15 @@ class Rack:
     def render(self, part: Part, tempo: float, frames: int) -> Stem:
         """Stereo stem [2, frames] of one part, calibrated, before the part's gain."""
         sound = self._sources.patches.get(part.name)
-        if sound is not None:
+        if isinstance(sound, Patch):
             return synths.render_patch(sound, part, tempo, frames, self._curve(part, frames))
-        stem = _loaded(self._sources.fonts.get(part.name, self._sources.font)).render(part, tempo, frames)
+        font = self._sources.fonts.get(part.name, self._sources.font)
+        if sound is not None:
+            stem = outside.render(sound, part, tempo, frames, self._curve(part, frames))
+            left = outside.leaves(sound, part)
+            rest = replace(part, notes=[note for note in part.notes if note.pitch in left])
+            return stem + _loaded(font).render(rest, tempo, frames) if left else stem
+        stem = _loaded(font).render(part, tempo, frames)
         if part.name in self._sources.sweeps:
             shut: Curve = np.minimum(self._curve(part, frames), np.float32(0.0)) * np.float32(1.5)
             stem = swept(stem, shut)

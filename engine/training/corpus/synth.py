@@ -9,6 +9,7 @@ measured lag. Levels are calibrated, so that `gain_db` means the same for every 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import floor
 from pathlib import Path
@@ -207,8 +208,7 @@ class Synth:
         if found is None:
             note = self._note(DRUM_BANK, kit, key, 110, 14_400, 14_400)
             level_db = _burst_level_db(note, 1440)
-            wanted_db = REFERENCE_DB + 6.0 + _DRUM_DB.get(key, _PERCUSSION_DB)
-            away_db = min(20.0, max(-20.0, wanted_db - level_db))
+            away_db = min(20.0, max(-20.0, wanted_drum_db(key) - level_db))
             found = from_db(away_db) if level_db > -100.0 else 0.0
             self._drum_gains[kit, key] = found
         return found
@@ -238,7 +238,7 @@ class Synth:
         if found is None:
             gain = np.float32(self._drum_gain(kit, key))
             audio = self._one_shot(kit, key, layer)
-            found = Hit(_trimmed(audio * gain), attack_frame(audio))
+            found = Hit(trimmed(audio * gain), attack_frame(audio))
             if len(self._hits) >= _HITS_KEPT:
                 del self._hits[next(iter(self._hits))]
         self._hits[kit, key, layer] = found  # the last used stands last
@@ -246,20 +246,30 @@ class Synth:
         return Hit(found.audio * scale, found.onset)
 
     def _render_drums(self, part: Part, tempo: float, frames: int) -> Stem:
-        out = np.zeros((2, frames), np.float32)
-        placed = [(event_frame(n.beat, n.offset_ms, tempo), n) for n in part.notes]
-        placed.sort(key=lambda item: item[0])
-        stops = _choke_frames(placed)
-        for index, (frame, note) in enumerate(placed):
-            hit = self.hit(part.program, note.pitch, note.velocity)
-            audio = hit.audio
-            if index in stops:
-                audio = _faded(audio, hit.onset + stops[index] - frame)
-            _add_at(out, audio, frame - hit.onset)
-        return out
+        return place_hits(part.notes, lambda key, velocity: self.hit(part.program, key, velocity), tempo, frames)
 
 
-def _trimmed(audio: Stem) -> Stem:
+def wanted_drum_db(key: int) -> float:
+    """K-weighted level that a stroke of a General MIDI drum key has at velocity 110."""
+    return REFERENCE_DB + 6.0 + _DRUM_DB.get(key, _PERCUSSION_DB)
+
+
+def place_hits(notes: list[NoteEvent], hit: Callable[[int, int], Hit], tempo: float, frames: int) -> Stem:
+    """One-shots [2, frames] of `hit(key, velocity)` with their attacks at the notes' exact samples; hats choke."""
+    out = np.zeros((2, frames), np.float32)
+    placed = [(event_frame(n.beat, n.offset_ms, tempo), n) for n in notes]
+    placed.sort(key=lambda item: item[0])
+    stops = _choke_frames(placed)
+    for index, (frame, note) in enumerate(placed):
+        struck = hit(note.pitch, note.velocity)
+        audio = struck.audio
+        if index in stops:
+            audio = _faded(audio, struck.onset + stops[index] - frame)
+        _add_at(out, audio, frame - struck.onset)
+    return out
+
+
+def trimmed(audio: Stem) -> Stem:
     """Without what lies 60 dB below the peak at the end; the cut is faded over 10 ms."""
     level = np.abs(audio).max(axis=0)
     heard = np.flatnonzero(level > level.max() * 1e-3)

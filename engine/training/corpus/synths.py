@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from engine.training.corpus.levels import RATE_HZ, block_power, from_db, k_weighted
 from engine.training.corpus.patches import Patch
-from engine.training.corpus.song import NoteEvent, Part
-from engine.training.corpus.synth import MAX_LAG_FRAMES, REFERENCE_DB, Calibration, attack_frame, event_frame
+from engine.training.corpus.played import middle_key, played
+from engine.training.corpus.song import Part
+from engine.training.corpus.synth import MAX_LAG_FRAMES, REFERENCE_DB, Calibration, attack_frame
 from engine.training.corpus.voice import SWEEP_HOP, play
 
 Stem = NDArray[np.float32]
 Curve = NDArray[np.float32]
-_TEST_FRAMES = 24_000
-_SHORTEST_FRAMES = 480
-_MONO = frozenset({"bass", "lead", "counter"})
+TEST_FRAMES = 24_000
 
 
 def render_patch(patch: Patch, part: Part, tempo: float, frames: int, sweep: Curve) -> Stem:
@@ -29,43 +28,43 @@ def render_patch(patch: Patch, part: Part, tempo: float, frames: int, sweep: Cur
     out = np.zeros((2, frames), np.float32)
     if not part.notes:
         return out
-    middle = int(np.median([note.pitch for note in part.notes]))
-    measured = calibration(patch, min(8, max(2, (middle + 6) // 12)))
-    notes = sorted(part.notes, key=lambda n: (event_frame(n.beat, n.offset_ms, tempo), n.pitch))
-    starts = np.array([event_frame(n.beat, n.offset_ms, tempo) for n in notes]) - measured.lag_frames
-    holds = _holds(notes, starts, tempo)
-    keys = np.array([float(n.pitch) for n in notes])
-    before = np.concatenate([keys[:1], keys[:-1]]) if part.name in _MONO else keys
-    velocities = np.array([n.velocity / 100.0 for n in notes])
+    middle = middle_key(part)
+    measured = calibration(patch, octave_of(middle))
+    notes = played(part, tempo, measured.lag_frames)
     shut = np.maximum(sweep, np.float32(min(0.0, _lowest_octaves(patch, middle))))
-    play(patch.voice, starts, holds, keys, before, velocities, shut, 60.0 / tempo * RATE_HZ, out)
+    beat_frames = 60.0 / tempo * RATE_HZ
+    play(patch.voice, notes.starts, notes.holds, notes.keys, notes.before, notes.velocities, shut, beat_frames, out)
     return out * np.float32(measured.gain)
+
+
+def octave_of(key: int) -> int:
+    """The octave whose C stands for a key when an instrument is measured."""
+    return min(8, max(2, (key + 6) // 12))
 
 
 def _lowest_octaves(patch: Patch, key: int) -> float:
     """How far a sweep may close until the cutoff is at the fundamental of a key."""
+    return lowest_octaves(patch.voice.cutoff_hz, patch.voice.track, key)
+
+
+def lowest_octaves(cutoff_hz: float, track: float, key: int) -> float:
+    """Octaves from a cutoff that follows keys by `track` (0 at C4) down to the fundamental of `key`."""
     fundamental_hz = 440.0 * 2.0 ** ((key - 69) / 12.0)
-    return float(np.log2(fundamental_hz / patch.voice.cutoff_hz)) - patch.voice.track * (key - 60) / 12.0
-
-
-def _holds(notes: list[NoteEvent], starts: NDArray[np.int64], tempo: float) -> NDArray[np.int64]:
-    """Frames each note is held: its length, but not into the next note of its key."""
-    holds = np.array([max(_SHORTEST_FRAMES, event_frame(n.length, 0.0, tempo)) for n in notes], np.int64)
-    following: dict[int, int] = {}
-    for index in range(len(notes) - 1, -1, -1):
-        if notes[index].pitch in following:
-            holds[index] = min(holds[index], max(1, following[notes[index].pitch] - starts[index]))
-        following[notes[index].pitch] = int(starts[index])
-    return holds
+    return float(np.log2(fundamental_hz / cutoff_hz)) - track * (key - 60) / 12.0
 
 
 @lru_cache(maxsize=1024)
 def calibration(patch: Patch, octave: int) -> Calibration:
     """Lag and gain of a patch around the C of an octave, from one held note."""
-    note = np.zeros((2, _TEST_FRAMES), np.float32)
-    key, open_ = np.array([12.0 * octave]), np.zeros(_TEST_FRAMES // SWEEP_HOP + 2, np.float32)
-    first, hold = np.zeros(1, np.int64), np.array([_TEST_FRAMES], np.int64)
+    note = np.zeros((2, TEST_FRAMES), np.float32)
+    key, open_ = np.array([12.0 * octave]), np.zeros(TEST_FRAMES // SWEEP_HOP + 2, np.float32)
+    first, hold = np.zeros(1, np.int64), np.array([TEST_FRAMES], np.int64)
     play(patch.voice, first, hold, key, key, np.ones(1), open_, RATE_HZ / 2.0, note)
+    return measured_of(note)
+
+
+def measured_of(note: Stem) -> Calibration:
+    """Lag and gain that a held note [2, frames], struck at frame 0 with velocity 100, asks for."""
     level_db = float(10.0 * np.log10(block_power(k_weighted(note), 4800).max() + 1e-12))
     gain_db = min(24.0, max(-24.0, REFERENCE_DB - level_db))
     return Calibration(min(MAX_LAG_FRAMES, attack_frame(note)), from_db(gain_db))
