@@ -23,9 +23,13 @@ def boundary(time: Tensor) -> tuple[Tensor, Tensor]:
 
 def consistency(model: Denoiser, z: Tensor, time: Tensor, guidance: Tensor, given: Conditions) -> Tensor:
     """f(z, w, c, t) -> z_0 (AudioLCM Eq. 12), the guidance scale s = 1 + w [B] as an input."""
+    return estimated(z, time, model(z, time, guidance, given))
+
+
+def estimated(z: Tensor, time: Tensor, velocity: Tensor) -> Tensor:
+    """z_0 of a consistency function whose network said `velocity` [B, N, D] at z."""
     skip, out = boundary(time)
-    estimate = z - time[:, None, None] * model(z, time, guidance, given)
-    result: Tensor = skip * z + out * estimate
+    result: Tensor = skip * z + out * (z - time[:, None, None] * velocity)
     return result
 
 

@@ -12,6 +12,8 @@ from engine.errors import Unavailable
 from engine.models.load import load_networks
 from engine.models.packed import pack
 from engine.render.generate import ModelRenderer
+from engine.runtimes.open import open_runtime
+from engine.runtimes.probe import Say
 from engine.types import Renderer
 
 
@@ -23,12 +25,18 @@ def bundle_folder(folder: Path | None) -> Path:
     return Path(named) if named else bundle.DEFAULT
 
 
-def load_renderer(folder: Path | None, device: str = "auto") -> Renderer:
-    """Check and load a bundle; `BadBundle` or `Unavailable` say what is wrong."""
+def load_renderer(
+    folder: Path | None, device: str = "auto", runtime: str | None = "torch", say: Say = lambda _: None
+) -> Renderer:
+    """Check and load a bundle; `BadBundle` or `Unavailable` say what is wrong.
+
+    runtime: one of `engine.runtimes.choose.NAMES`; None is ATTACCA_RUNTIME, else auto. say: told what was picked and
+    why, and about the ONNX files that the first start writes.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise Unavailable("no CUDA device is here; use --device cpu")
     checked = bundle.load(bundle_folder(folder))
     networks = load_networks(checked)
-    for network in vars(networks).values():
+    for network in (networks.prompt, networks.listener):
         pack(network)
-    return ModelRenderer(checked, networks)
+    return ModelRenderer(checked, networks, open_runtime(checked, networks, runtime, say))

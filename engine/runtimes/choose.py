@@ -1,0 +1,120 @@
+"""Which runtime runs: the one that was named, or what is fastest here, measured once for each machine and bundle.
+
+`auto` races what is there: float32 in torch and in ONNX Runtime, int8 in ONNX Runtime, with one thread up to one a
+core, in turns and by their best times, because other programs slow down whole stretches. More threads must gain a
+tenth to be picked: the core that they would take belongs to the DAW.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from engine.models import features as F
+from engine.models.codec import LATENTS
+from engine.models.denoiser import DenoiserConfig
+from engine.runtimes import probe
+from engine.runtimes.base import Runtime
+
+NAMES = ("auto", "torch", "onnx", "onnx-int8")
+RACED_FRAMES = 72
+RACE_SECONDS = 0.8
+FEWEST_ROUNDS = 3
+THREADS_GAIN = 0.9
+
+
+class Pick(NamedTuple):
+    """A runtime's name and its threads."""
+
+    name: str
+    threads: int
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def thread_counts() -> list[int]:
+    """1, 2, 4 ... and all cores."""
+    most = cores()
+    return sorted({most, *(1 << n for n in range(most.bit_length()) if 1 << n <= most)})
+
+
+def machine(name: str) -> str:
+    """What a pick holds for: the runtime asked for, the processor, how many cores, torch's threads."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    told = f"{platform.node()} {platform.machine()} {model} {cores()} {torch.get_num_threads()} {torch.__version__}"
+    return f"{name} {hashlib.sha256(told.encode()).hexdigest()[:16]}"
+
+
+def lap(runtime: Runtime, config: DenoiserConfig) -> Callable[[], float]:
+    """A function that does one step, its share of decoding, and returns how long that took in seconds."""
+    generator = torch.Generator().manual_seed(3)
+    given = probe.conditions(config, generator, RACED_FRAMES)
+    noise = torch.randn(1, RACED_FRAMES, LATENTS, generator=generator)
+    told = torch.full((2, 104, F.MELS), -50.0), torch.full((2, 104, F.LOW_BANDS), -50.0)
+    scale = torch.ones(1)
+
+    def run() -> float:
+        begin = time.perf_counter()
+        runtime.sample(given, lambda: noise, 1, scale, lambda: None)
+        runtime.decode(noise)
+        runtime.levels(*told)
+        return time.perf_counter() - begin
+
+    return run
+
+
+def race(laps: dict[Pick, Callable[[], float]], seconds: float = RACE_SECONDS) -> dict[Pick, float]:
+    """The best time of each, run in turns for `seconds` and FEWEST_ROUNDS rounds; a first one does not count."""
+    for run in laps.values():
+        run()
+    best = dict.fromkeys(laps, float("inf"))
+    rounds, begin = 0, time.perf_counter()
+    while rounds < FEWEST_ROUNDS or time.perf_counter() - begin < seconds:
+        for pick, run in laps.items():
+            best[pick] = min(best[pick], run())
+        rounds += 1
+    return best
+
+
+def fastest(times: dict[Pick, float]) -> Pick:
+    """The fastest, but fewer threads where they take hardly longer; torch where nothing else is faster."""
+    ordered = sorted(times, key=lambda pick: (pick.threads, pick.name != "torch"))
+    best = ordered[0]
+    for pick in ordered[1:]:
+        needed = THREADS_GAIN if pick.threads > best.threads else 1.0
+        if times[pick] < needed * times[best]:
+            best = pick
+    return best
+
+
+def because(pick: Pick, times: dict[Pick, float]) -> str:
+    """One line: what was picked and what it was compared with."""
+    rows = [f"{name} x{n} {1000 * times[Pick(name, n)]:.1f}" for name, n in sorted(times, key=times.__getitem__)]
+    return f"runtime {pick.name}, {threads_text(pick.threads)}: the fastest here (ms a lap: {', '.join(rows)})"
+
+
+def threads_text(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
+def stored(found: Sequence[object] | None, names: Sequence[str]) -> Pick | None:
+    """A pick that was kept, if it still makes sense."""
+    if not isinstance(found, list) or len(found) != 2:
+        return None
+    name, threads = found
+    fits = name in names and isinstance(threads, int) and 1 <= threads <= cores()
+    return Pick(str(name), int(str(threads))) if fits else None

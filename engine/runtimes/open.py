@@ -1,0 +1,143 @@
+"""From a bundle and a wish to a runtime that is checked, in one function.
+
+What is not there, is damaged or answers otherwise than torch is said in one sentence, and torch takes its place.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from engine.bundle import Bundle
+from engine.errors import BadRequest, Unavailable
+from engine.models.load import Networks
+from engine.models.packed import pack
+from engine.runtimes import choose, probe
+from engine.runtimes.base import Runtime
+from engine.runtimes.choose import Pick
+from engine.runtimes.eager import TorchRuntime
+from engine.runtimes.probe import Say
+
+VARIABLE = "ATTACCA_RUNTIME"
+ONNX = ("onnx", "onnx-int8")
+
+
+def named(runtime: str | None) -> str:
+    """The runtime asked for, else ATTACCA_RUNTIME, else auto. BadRequest where there is none of this name."""
+    name = runtime or os.environ.get(VARIABLE) or "auto"
+    if name not in choose.NAMES:
+        raise BadRequest(f"there is no runtime {name!r}; choose one of {', '.join(choose.NAMES)}")
+    return name
+
+
+def missing() -> str | None:
+    """The package that ONNX runtimes lack here, or None."""
+    return next((name for name in ("onnxruntime", "onnx") if importlib.util.find_spec(name) is None), None)
+
+
+def open_runtime(bundle: Bundle, networks: Networks, runtime: str | None = None, say: Say = lambda _: None) -> Runtime:
+    """The runtime `runtime` (see `named`) of a bundle whose networks are loaded. Raises BadRequest or Unavailable."""
+    name = named(runtime)
+    if name == "torch":
+        return eager(networks)
+    lacking = missing()
+    if lacking is not None and name != "auto":
+        raise Unavailable(
+            f"--runtime {name} needs {lacking}: pip install 'attacca-engine[cpu]', or use --runtime torch"
+        )
+    if lacking is not None:
+        say(f"runtime torch: {lacking} is not installed (pip install 'attacca-engine[cpu]' makes rendering faster)")
+        return eager(networks)
+    try:
+        return _Opening(bundle, networks, say).open(name)
+    except OSError as problem:
+        say(f"runtime torch: the ONNX files cannot be kept ({problem}); set XDG_CACHE_HOME to a folder with 200 MB")
+        return eager(networks)
+
+
+def eager(networks: Networks) -> TorchRuntime:
+    for network in (networks.codec, networks.vocoder, networks.student):
+        pack(network)
+    return TorchRuntime(networks)
+
+
+class _Opening:
+    """One bundle's files and what was tried with them."""
+
+    def __init__(self, bundle: Bundle, networks: Networks, say: Say) -> None:
+        from engine.runtimes import store
+
+        self.store, self.networks, self.say = store, networks, say
+        self.config = networks.student.config
+        self.folder: Path = store.folder_of(bundle)
+        self.fresh = False
+
+    def open(self, name: str) -> Runtime:
+        names = choose.NAMES[1:] if name == "auto" else (name,)
+        self._ensure({"auto": ONNX}.get(name, (name,)))
+        key = choose.machine(name)
+        pick = choose.stored(self.store.read_picks(self.folder).get(key), names)
+        if pick is not None and not self.fresh:
+            found = self._checked(pick)
+            if found is not None:
+                self.say(f"runtime {pick.name}, {choose.threads_text(pick.threads)}: the fastest here when measured")
+                self.store.prune(self.folder)
+                return found
+        return self._race(names, key)
+
+    def _ensure(self, names: tuple[str, ...]) -> None:
+        """Have the files of these runtimes, written anew where one is missing or damaged."""
+        wanted = {path.name for name in names for path in self.store.files_for(self.folder, name).values()}
+        trouble = self.store.damage(self.folder, wanted | {self.store.PROBE})
+        if trouble is None:
+            return
+        if self.folder.exists():
+            self.say(f"the ONNX files in {self.folder} are written anew: {trouble}")
+        self.say("first start with this bundle: writing ONNX files into the cache (some seconds, once)")
+        begin, self.fresh = time.perf_counter(), True
+        self.store.build(self.folder, self.networks, self._torch_answers)
+        self.say(f"ONNX files written in {time.perf_counter() - begin:.1f} s")
+
+    def _torch_answers(self) -> dict[str, torch.Tensor]:
+        return probe.answers(TorchRuntime(self.networks), self.config)
+
+    def _checked(self, pick: Pick) -> Runtime | None:
+        """The runtime of a pick, if it answers as torch does; else None, and why is said."""
+        if pick.name == "torch":
+            return eager(self.networks)
+        from engine.runtimes.onnx_cpu import OnnxRuntime
+
+        try:
+            files = self.store.files_for(self.folder, pick.name)
+            found = OnnxRuntime(pick.name, files, self.networks.student, pick.threads)
+            wanted = self.store.stored_answers(self.folder)
+            trouble = probe.complaint(pick.name, probe.errors(probe.answers(found, self.config), wanted))
+        except Exception as broken:  # ONNX Runtime raises classes of its own for files and graphs it cannot use
+            trouble = f"{pick.name} cannot run here ({' '.join(str(broken).split())[:200]})"
+        if trouble is None:
+            return found
+        self.say(f"{trouble}; it is not used")
+        return None
+
+    def _race(self, names: tuple[str, ...], key: str) -> Runtime:
+        """Measure what answers rightly, keep the fastest."""
+        runtimes: dict[Pick, Runtime] = {}
+        for name in names:
+            for threads in [torch.get_num_threads()] if name == "torch" else choose.thread_counts():
+                found = self._checked(Pick(name, threads))
+                if found is None:
+                    break
+                runtimes[Pick(name, threads)] = found
+        if not runtimes:
+            self.say("runtime torch takes its place")
+            return eager(self.networks)
+        times = choose.race({pick: choose.lap(found, self.config) for pick, found in runtimes.items()})
+        pick = choose.fastest(times)
+        self.say(choose.because(pick, times))
+        self.store.write_pick(self.folder, key, [pick.name, pick.threads])
+        self.store.prune(self.folder)
+        return runtimes[pick]
