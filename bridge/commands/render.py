@@ -55,6 +55,12 @@ def music_options(function: AnyFunction) -> AnyFunction:
             metavar="FILE[:WEIGHT]",
             help="Sound like this file's first 20 s; mixes with --prompt and further --style.",
         ),
+        click.option("--form", metavar="LETTERS", help='Sections by bars, as in "AABA"; needs --refine.'),
+        click.option(
+            "--refine",
+            metavar="K|SECONDS",
+            help='Search for closer adherence: "70" iterations a window, or "5s"; see docs/protocol.md.',
+        ),
         click.option("--parts", help="Which parts play: drums,bass,chords,lead,other."),
         click.option("--bundle", type=wav, metavar="DIR", help="Render here with this bundle, not by an engine."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),

@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from engine.control.optimise import RATE, SINGLE, Budget, Outcome, Schedule, Step, Terms, Verdict, optimise
+from engine.control.optimise import ADAPTIVE, RATE, SINGLE, Budget, Outcome, Schedule, Step, Terms, Verdict, optimise
 from engine.control.surrogate import Objective, Path
 from engine.control.targets import Seen, Target
+from engine.control.wanted import budget_of, wanted
 from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import LATENTS
 from engine.models.load import Networks
-from engine.render.condition import CONTEXT, Material
+from engine.render.condition import CONTEXT, Material, Place
 from engine.render.past import UNSURE
 from engine.render.sample import spans
+from engine.types import Request
 
 PAST_FRAMES = 128
 
@@ -116,6 +118,7 @@ class Refiner:
         """(latents [1, N, 64], what is seen of them): the best of what was found and of plain sampling."""
         seconds = None if self.budget.seconds is None else self.budget.seconds * part
         budget = Budget(self.budget.iterations, seconds)
+        budget = budget if self.targets else Budget(iterations=0)
         outcome = optimise(path, objective, noise, budget, self.schedule, self.rate, told, cancelled)
         if outcome.ended == "cancelled":
             raise Cancelled("cancelled while it was refined")
@@ -151,3 +154,50 @@ class Refiner:
     @property
     def iterations(self) -> int:
         return sum(one.outcome.iterations for one in self.reached)
+
+    def sentence(self) -> str:
+        """What was reached, for people: losses before and after, in decoded features."""
+        before, after = self.terms(plain=True), self.terms()
+        parts = [NAMES.get(name, name + " {:.3g} to {:.3g}").format(before[name], after[name]) for name in after]
+        return f"Refined in {self.iterations} iterations: {', '.join(parts) or 'nothing was within reach'}."
+
+
+NAMES = {
+    "intensity": "intensity {:.2f} to {:.2f} dB^2",
+    "melody": "melody {:.2f} to {:.2f} nats",
+    "structure": "form {:.3f} to {:.3f}",
+    "text": "distance to the words {:.2f} to {:.2f}",
+}
+
+
+def refined(
+    networks: Networks,
+    request: Request,
+    place: Place,
+    material: Material,
+    guidance: Tensor,
+    seed: int,
+    cancelled: Callable[[], bool],
+    progress: Callable[[float], None],
+) -> Iterator[Tensor]:
+    """Windows of latents of a request with `refine`, as `sample.latents` yields them; what it reached is remarked."""
+    assert request.refine is not None
+    targets = wanted(request, place, material, networks.listener)
+    if not targets:
+        place.remarks.append("There is nothing to refine towards: give a curve, a melody, a form or words.")
+    refiner = Refiner(networks, targets, budget_of(request.refine), ADAPTIVE)
+    yield from refiner.latents(material, place.latents, request.steps, guidance, seed, cancelled, progress)
+    if targets:
+        place.remarks.append(refiner.sentence())
+
+
+def rising(progress: Callable[[float], None]) -> Callable[[float], None]:
+    """`progress` that never falls: what is searched counts before what is out."""
+    most = 0.0
+
+    def told(share: float) -> None:
+        nonlocal most
+        most = max(most, share)
+        progress(most)
+
+    return told

@@ -6,6 +6,7 @@ import re
 
 from engine.errors import BadRequest
 from engine.timing import shown
+from engine.types import Request
 
 MAX_LETTERS = 64
 REFINE_ITERATIONS = (1, 1000)
@@ -40,3 +41,15 @@ def parse_refine(text: str) -> tuple[int | None, float | None]:
         if REFINE_SECONDS[0] <= seconds <= REFINE_SECONDS[1]:
             return None, seconds
     raise BadRequest(f"{REFINE_SENTENCE}; got {shown(text)}.")
+
+
+def check_form(request: Request) -> None:
+    """Raises BadRequest where form and refine cannot be followed."""
+    if request.refine is not None:
+        parse_refine(request.refine)
+        if request.edit is not None:
+            raise BadRequest(f"An edit cannot be refined yet; leave edit ({request.edit}) or refine away.")
+    if request.form is not None:
+        parse_form(request.form, request.bars)
+        if request.refine is None:
+            raise BadRequest('A form is followed by refining: give refine, too, as in "20" or "5s".')

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.controls.curve import checked
 from engine.controls.edits import check_edit
+from engine.controls.form import check_form
 from engine.controls.harmony import check_chords, parse_key
 from engine.errors import BadRequest
 from engine.timing import (
@@ -75,6 +76,7 @@ def check(request: Request) -> None:
     _check_place(request)
     _check_prompts(request)
     check_edit(request)
+    check_form(request)
     if request.key is not None:
         parse_key(request.key)
     if request.parts is not None:

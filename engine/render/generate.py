@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.bundle import Bundle
+from engine.control.refine import refined, rising
 from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import PATCH
@@ -142,7 +143,8 @@ class ModelRenderer:
         fitter = Fitter(place.rate, place.channels, place.lines, self._seam(request, place), request.piece_ms)
         if edited is not None:
             emit = edited.mending(emit)
-        for audio, last in self._sound(request, place, material, seed, cancelled, edited):
+        progress = rising(progress)
+        for audio, last in self._sound(request, place, material, seed, cancelled, edited, progress):
             for bar in fitter.feed(audio, last):
                 emit(bar)
             progress(max(0.0, fitter.frames_out / place.lines[-1]))
@@ -190,10 +192,14 @@ class ModelRenderer:
         seed: int,
         cancelled: Callable[[], bool],
         edited: Edited | Looped | None,
+        progress: Callable[[float], None],
     ) -> Iterator[Tensor]:
         """Latents [n, 64] in order, from -UNSURE to the end of the new bars or a little past it."""
         guidance, remarks = strengths_of(request, self.networks.student.config, place.source is not None)
         place.remarks.extend(remarks)
+        if request.refine is not None and edited is None:
+            yield from refined(self.networks, request, place, material, guidance, seed, cancelled, progress)
+            return
         plain = latents(self.made_by, material, place.latents, request.steps, guidance, seed, cancelled)
         if edited is None:
             yield from plain
@@ -227,6 +233,7 @@ class ModelRenderer:
         seed: int,
         cancelled: Callable[[], bool],
         edited: Edited | Looped | None = None,
+        progress: Callable[[float], None] = lambda share: None,
     ) -> Iterator[tuple[Audio, bool]]:
         """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
         decoder, warm, start = self._decoder(material, seed)
@@ -234,7 +241,7 @@ class ModelRenderer:
         drop = max(0, -MODEL_RATE_HZ - start)
         yield silence, False
         left = math.ceil(place.seconds * MODEL_RATE_HZ) + MODEL_RATE_HZ + MODEL_RATE_HZ // 50 - len(silence)
-        windows = self._windows(request, place, material, seed, cancelled, edited)
+        windows = self._windows(request, place, material, seed, cancelled, edited, progress)
         made, sizes = -UNSURE, piece_sizes(warm + FIRST_FRAMES)
         for window in windows:
             decoder.push(window, made + len(window) >= place.latents)
