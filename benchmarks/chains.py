@@ -15,7 +15,7 @@ import torch
 from engine.models import features as F
 from engine.models.codec import PATCH
 from engine.models.load import Networks
-from engine.models.vocoder import Synthesis
+from engine.models.synthesis import Synthesis
 from engine.render.join import join
 from engine.training.data import metadata, read
 from engine.training.metrics.onsets import BANDS, Band, Times, event_offsets, offsets_ms, onsets_ms, pooled

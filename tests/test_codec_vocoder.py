@@ -8,8 +8,9 @@ import torch
 
 from engine.models import codec as C
 from engine.models import features as F
-from engine.models import phase
+from engine.models import lows, phase
 from engine.models import vocoder as V
+from engine.models.noise import NoiseSource
 
 
 def tone(hertz: float, seconds: float = 2.0, level: float = 0.5) -> np.ndarray:
@@ -30,8 +31,8 @@ def test_long_windows_place_a_bass_note_within_five_cents(hertz):
     wave = torch.from_numpy(tone(hertz))
     low = F.low_db(wave).numpy()
     step = 2 * np.pi * phase.HOP / F.RATE_HZ
-    rough = np.tile(np.arange(F.BINS, dtype=np.float32) * step * F.RATE_HZ / F.WINDOW, (1, 1))
-    found = phase.low_frequencies(low[100:101], rough)[0]
+    rough = np.tile(np.arange(phase.LOW_BINS, dtype=np.float32) * step * F.RATE_HZ / F.WINDOW, (1, 1))
+    found = lows.nearest_peak(rough, lows.advances(low[100:101]))[0]
     nearest = found[round(hertz * F.WINDOW / F.RATE_HZ)] / step
     assert abs(1200 * np.log2(nearest / hertz)) < 5
 
@@ -42,7 +43,7 @@ def test_coding_errors_of_a_decibel_leave_a_bass_note_in_tune(hertz):
     low = F.low_db(torch.from_numpy(tone(hertz))).numpy()[100]
     rng = np.random.default_rng(1)
     noisy = low + rng.normal(size=(200, F.LOW_BANDS)).astype(np.float32)
-    offset, weights, _ = phase.peak_fit()
+    offset, weights, _ = lows.peak_fit()
     band = int(low.argmax())
     fitted = F.low_centres_hz()[band] + (noisy @ weights + offset)[:, band]
     left, top, right = noisy[:, band - 1], noisy[:, band], noisy[:, band + 1]
@@ -132,18 +133,8 @@ def test_phase_draft_of_chunks_equals_one_shot_away_from_chunk_edges_gradients()
     assert convergence_db(target, chunked) < -12
 
 
-def test_overlap_add_returns_the_analysed_wave():
-    wave = np.stack([music(), music()[::-1]])
-    spectra = F.stft(torch.from_numpy(wave.copy()), V.HOP).numpy()
-    synthesis = V.Synthesis(V.Vocoder(width=16, blocks=1))
-    parts = [synthesis.overlap_add(spectra[:, i : i + 37]) for i in range(0, spectra.shape[1], 37)]
-    out = np.concatenate(parts)[F.WINDOW // 2 :]
-    inner = slice(F.WINDOW, len(out) - F.WINDOW)
-    np.testing.assert_allclose(out[inner], wave.T[: len(out)][inner], atol=1e-5)
-
-
 def test_noise_source_repeats_by_index_and_has_median_level_zero():
-    source = V.NoiseSource(3)
+    source = NoiseSource(3)
     np.testing.assert_array_equal(source.take(5, 4)[2], source.take(7, 1)[0])
     assert abs(np.log(np.abs(source.frames[:, 5:-5])).mean()) < 0.05
 
@@ -194,11 +185,11 @@ def test_basses_are_taken_to_the_nearest_note_of_the_tuning(midi, off_cents):
 
 @pytest.mark.parametrize("cents", [-30.0, 0.0, 25.0])
 def test_the_tuning_of_steady_lows_is_heard(cents):
-    lows = [tone_levels(440.0 * 2 ** ((midi - 69 + cents / 100) / 12))[1] for midi in (33, 36, 40, 43)]
-    assert phase.tuning_of(np.concatenate(lows)) == pytest.approx(cents, abs=8.0)
+    heard = [tone_levels(440.0 * 2 ** ((midi - 69 + cents / 100) / 12))[1] for midi in (33, 36, 40, 43)]
+    assert lows.tuning_of(np.concatenate(heard)) == pytest.approx(cents, abs=8.0)
 
 
 def test_lows_that_agree_on_nothing_stand_at_concert_pitch():
     spread = [tone_levels(440.0 * 2 ** ((36 - 69 + step) / 12), 1.0)[1] for step in np.arange(0, 5, 0.25)]
-    assert phase.tuning_of(np.concatenate(spread)) == 0.0
-    assert phase.tuning_of(np.full((100, F.LOW_BANDS), F.FLOOR_DB, np.float32)) == 0.0
+    assert lows.tuning_of(np.concatenate(spread)) == 0.0
+    assert lows.tuning_of(np.full((100, F.LOW_BANDS), F.FLOOR_DB, np.float32)) == 0.0

@@ -14,6 +14,8 @@ from engine.models import features as F
 from engine.models import phase
 from engine.models import vocoder as V
 from engine.models.codec import Codec
+from engine.models.noise import NoiseSource
+from engine.models.synthesis import Synthesis, doubts
 from engine.training import drafting, polish, speaking
 from engine.training import texture as X
 from engine.training.adversary import Adversary, critics_loss
@@ -46,17 +48,17 @@ def test_drafting_in_batches_equals_the_shipped_draft():
 
 
 def test_the_wave_of_training_is_the_wave_that_ships():
-    synthesis = V.Synthesis(V.Vocoder(width=16, blocks=1), seed=4)
+    synthesis = Synthesis(V.Vocoder(width=16, blocks=1), seed=4)
     wave = torch.from_numpy(plucks())
     level = (20 * F.stft(wave, V.HOP).abs().clamp_min(1e-4).log10())[:, :120]
-    share = torch.rand(level.shape, generator=generator())
+    spread = 8.0 * torch.rand(2, 120, V.SPREADS, generator=generator())
+    share = V.noise_share(level, spread @ V.spread_map())
     low = F.low_db(wave.mean(0))[:60]
-    common, own = (torch.from_numpy(n.take(0, 120)) for n in (synthesis.common, synthesis.own))
+    common, own = (torch.from_numpy(NoiseSource(seed).take(0, 120)) for seed in (9, 10))
     noise = V.stereo_noise(common, own, V.noise_width(level), 2)
     phases = speaking.drafted(level[None], low[None])
     found = speaking.spoken(level[None], share[None], phases, noise[None])[0]
-    spectra = synthesis.spectra(level.numpy(), share.numpy(), low.numpy().repeat(2, 0))
-    shipped = synthesis.overlap_add(spectra)[speaking.EDGE :].T
+    shipped = synthesis.speak(level.numpy(), doubts(spread), low.numpy())[speaking.EDGE :].T
     np.testing.assert_allclose(found.numpy(), shipped, atol=2e-4)
 
 

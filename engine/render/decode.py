@@ -13,7 +13,8 @@ from torch import Tensor
 
 from engine.models import features as F
 from engine.models.codec import LATENT_HOP, PATCH
-from engine.models.vocoder import Levels, Synthesis
+from engine.models.synthesis import Synthesis
+from engine.models.vocoder import Levels
 from engine.render import level
 from engine.runtimes.base import Decodes
 from engine.types import Audio
@@ -76,16 +77,14 @@ class Decoder:
         """The next 512 x frames samples [n, 2]."""
         first = max(0, self.spoken - VOCODER_REACH)
         last = min(len(self.features), self.spoken + frames + VOCODER_REACH)
-        levels, share = self.synthesis.levels(self.features[first:last])
-        inner = slice(2 * (self.spoken - first), 2 * (self.spoken - first + frames))
+        levels, doubt = self.synthesis.levels(self.features[first:last])
+        inside = 2 * (self.spoken - first)
         low = self.features[self.spoken : self.spoken + frames, 2 * F.MELS :].numpy()
         gain = 10.0 ** (self._gain_db(frames) / 20.0)
         self.spoken += frames
         done = max(0, self.spoken - self.reach - 2)
         self.features, self.spoken, self.dropped = self.features[done:].clone(), self.spoken - done, self.dropped + done
-        after = levels[:, inner.stop : inner.stop + 1]
-        spectra = self.synthesis.spectra(levels[:, inner], share[:, inner], low.repeat(2, axis=0), after)
-        return np.asarray(self.synthesis.overlap_add(spectra) * gain[:, None], np.float32)
+        return np.asarray(self.synthesis.speak(levels, doubt, low, inside, 2 * frames) * gain[:, None], np.float32)
 
     def _gain_db(self, frames: int) -> NDArray[np.float32]:
         """Gain in dB of each of the next 512 x frames samples."""

@@ -21,7 +21,7 @@ from engine.models import features as F
 from engine.models.codec import LATENT_HOP, PATCH
 from engine.models.listener import Heard
 from engine.models.load import Networks
-from engine.models.phase import tuning_of
+from engine.models.lows import tuning_of
 from engine.render.level import power_db
 from engine.types import MODEL_RATE_HZ, Audio
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.models import features as F
-from engine.models import phase
+from engine.models import lows, phase
 
 STEP = 2 * math.pi * phase.HOP / F.WINDOW
 
@@ -46,8 +46,8 @@ def carriers(previous: Tensor, current: Tensor, drop: float = 3.0) -> Tensor:
 
 @lru_cache(maxsize=4)
 def peak_fit(device: str) -> tuple[Tensor, ...]:
-    """`phase.peak_fit` and the bands' centres on a device."""
-    return tuple(torch.from_numpy(x).to(device) for x in (*phase.peak_fit(), F.low_centres_hz().astype("float32")))
+    """`lows.peak_fit` and the bands' centres on a device."""
+    return tuple(torch.from_numpy(x).to(device) for x in (*lows.peak_fit(), F.low_centres_hz().astype("float32")))
 
 
 def low_frequencies(low_db: Tensor, advance: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The vocoder's way from features to a wave, for batches and with gradients.
 
 Phases are drafted without gradient; levels and noise shares get theirs through the inverse transform. What is
-shipped is `engine.models.vocoder.Synthesis`; the tests hold this to it.
+shipped is `engine.models.synthesis.Synthesis`; the tests hold this to it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.models import features as F
 from engine.models import phase
 from engine.models import vocoder as V
+from engine.models.noise import NoiseSource
 from engine.models.vocoder import Vocoder
 from engine.training import devices, drafting
 
@@ -73,7 +74,7 @@ class Hiss:
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.rng, self.device = np.random.default_rng(seed), device
-        tables = [torch.from_numpy(V.NoiseSource(2 * seed + which).frames) for which in (1, 2)]
+        tables = [torch.from_numpy(NoiseSource(2 * seed + which).frames) for which in (1, 2)]
         self.noise = devices.to_device(torch.stack(tables), device)
 
     def draw(self, level: Tensor) -> Tensor:

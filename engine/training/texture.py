@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engine.models import codec as C
 from engine.models import features as F
-from engine.models import phase
+from engine.models import lows
 
 SPECTRA = ((4096, 1024), (512, 128))
 SPECTRUM_FLOOR = 1e-7
@@ -98,8 +98,8 @@ def attack_error(found: Tensor, true: Tensor) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _cents(device: str) -> tuple[Tensor, Tensor]:
-    """`phase.peak_fit` in cents instead of Hz: (weights [LOW_BANDS, LOW_BANDS], a step between bands)."""
-    _, weights, _ = phase.peak_fit()
+    """`lows.peak_fit` in cents instead of Hz: (weights [LOW_BANDS, LOW_BANDS], a step between bands)."""
+    _, weights, _ = lows.peak_fit()
     hertz = torch.from_numpy(F.low_centres_hz()).float()
     per_hz = 1200.0 / math.log(2.0) / hertz
     return (torch.from_numpy(weights) * per_hz).to(device), torch.tensor(1200.0 / F.LOW_BANDS_PER_OCTAVE).to(device)
@@ -108,7 +108,7 @@ def _cents(device: str) -> tuple[Tensor, Tensor]:
 def pitch_error(found: Tensor, true: Tensor) -> Tensor:
     """Mean error in cents, at most a quarter tone each, of the peaks in the lows of features [B, T, CHANNELS].
 
-    Peaks are those of the truth, within 20 dB of the loudest band; where they lie is read as `phase` reads it.
+    Peaks are those of the truth, within 20 dB of the loudest band; where they lie is read as `lows` reads it.
     """
     a, b = (features[..., 2 * F.MELS :] for features in (found, true))
     weights, step = _cents(str(b.device))

@@ -15,7 +15,7 @@ from rich.console import Console
 from torch import Tensor
 
 from engine.models import features as F
-from engine.models.vocoder import Synthesis
+from engine.models.synthesis import Synthesis
 from engine.render.generate import ModelRenderer
 from engine.timing import Meter, TempoMap
 from engine.training import data
