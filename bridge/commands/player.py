@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,14 +52,22 @@ def no_lead_in(report: Report) -> Audio:
 
 def render(request: Request, bundle: Path | None = None, device: str = "auto") -> Take:
     """Renders one request. A bundle that is named is loaded here; else a running engine is asked first."""
+    (take,) = render_all([request], bundle, device)
+    return take
+
+
+def render_all(requests: list[Request], bundle: Path | None = None, device: str = "auto") -> Iterator[Take]:
+    """Renders requests one after another, as `render`; what is loaded is loaded once."""
     if bundle is None:
         with contextlib.ExitStack() as stack:
             engine = running_engine(stack)
             if engine is not None:
                 remark(f"using the running engine at {engine.endpoint}")
-                return by_engine(engine, request)
+                for request in requests:
+                    yield by_engine(engine, request)
+                return
         remark(f"no engine answers at {default_endpoint()}; rendering in this process")
-    return in_process(request, bundle_path(bundle), device)
+    yield from all_in_process(requests, bundle_path(bundle), device)
 
 
 def running_engine(stack: contextlib.ExitStack) -> Engine | None:
@@ -82,13 +91,20 @@ def by_engine(engine: Engine, request: Request) -> Take:
 
 def in_process(request: Request, bundle: Path, device: str) -> Take:
     """Loads the bundle, renders, and lets go of it. Raises what the request ended with."""
+    (take,) = all_in_process([request], bundle, device)
+    return take
+
+
+def all_in_process(requests: list[Request], bundle: Path, device: str) -> Iterator[Take]:
+    """As `in_process`, one take after another."""
     from engine.render.load import load_renderer
     from engine.resident import Resident
 
     resident = Resident(load_renderer(bundle, device))
     resident.start()
     try:
-        return collect_from(resident, request)
+        for request in requests:
+            yield collect_from(resident, request)
     finally:
         resident.close()
 

@@ -1,0 +1,91 @@
+"""The options that commands which make bars share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bridge.commands.common import Real, Whole, json_option
+from engine.types import MAX_BARS, RATE_RANGE_HZ
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+wav = click.Path(path_type=Path)
+PROMPT = "TEXT[:WEIGHT]"
+MAX_TAKES = 64
+
+bars_option = click.option("--bars", type=Whole(1, MAX_BARS), required=True, help="How many new bars.")
+rate_option = click.option("--rate", type=Whole(*RATE_RANGE_HZ), help="Frames per second of the output.")
+prompt_option = click.option(
+    "--prompt", multiple=True, metavar=PROMPT, help="What it should sound like, in words; may be repeated."
+)
+tempo_option = click.option("--tempo", help='IN\'s quarters per minute, 20-400, or a map "bar:bpm,bar:bpm,...".')
+source_bars_option = click.option(
+    "--source-bars", type=Whole(1, MAX_BARS), help="Instead of --tempo: IN is this many bars."
+)
+
+
+def with_options(*options: Callable[[AnyFunction], AnyFunction]) -> Callable[[AnyFunction], AnyFunction]:
+    """One decorator of several, listed in their order."""
+
+    def decorated(function: AnyFunction) -> AnyFunction:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorated
+
+
+def shared_options(function: AnyFunction) -> AnyFunction:
+    """What every command that makes bars takes, but for how many and where they go."""
+    options = [
+        click.option(
+            "--meter",
+            default="4/4",
+            show_default=True,
+            help='n/d: n 1-32, d 1, 2, 4, 8, 16 or 32; or a map "bar:n/d,...".',
+        ),
+        click.option("--seed", type=Whole(0, 2**53), help="The same seed gives the same bytes."),
+        click.option("--steps", type=Whole(1, 8), default=4, show_default=True, help="Sampling steps."),
+        click.option("--guidance", type=Real(1, 6), help="How closely the prompt is followed; 1: not guided."),
+        click.option("--intensity", metavar="FILE|CURVE", help='"beat:dB,beat:dB,...", or a .csv, .json or .wav.'),
+        click.option("--melody", type=wav, metavar="FILE.mid", help="A melody to play along."),
+        click.option("--key", help='As in "Am" or "F# major".'),
+        click.option("--chords", help='As in "Am F C G": one a bar.'),
+        click.option(
+            "--style",
+            multiple=True,
+            metavar="FILE[:WEIGHT]",
+            help="Sound like this file's first 20 s; mixes with --prompt and further --style.",
+        ),
+        click.option("--form", metavar="LETTERS", help='Sections by bars, as in "AABA"; needs --refine.'),
+        click.option(
+            "--refine",
+            metavar="K|SECONDS",
+            help='Search for closer adherence: "70" iterations a window, or "5s"; see docs/protocol.md.',
+        ),
+        click.option("--parts", help="Which parts play: drums,bass,chords,lead,other."),
+        click.option("--bundle", type=wav, metavar="DIR", help="Render here with this bundle, not by an engine."),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+        click.option(
+            "--takes",
+            type=Whole(1, MAX_TAKES),
+            default=1,
+            show_default=True,
+            help="How many, with seeds that follow each other: OUT-1.wav, OUT-2.wav, ...",
+        ),
+        json_option,
+    ]
+    return with_options(*options)(function)
+
+
+def output_option(what: str) -> Callable[[AnyFunction], AnyFunction]:
+    """-o OUT.wav, which gets `what`."""
+    return click.option("-o", "output", type=wav, required=True, metavar="OUT.wav", help=f"Where {what} goes.")
+
+
+def music_options(function: AnyFunction) -> AnyFunction:
+    """The options of commands that make a number of new bars at any rate."""
+    return with_options(bars_option, rate_option, shared_options, output_option("what is new"))(function)
