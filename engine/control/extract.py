@@ -57,7 +57,7 @@ def intensity_db(features: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def tones() -> Tensor:
     """How a sine of each pitch from C1 on shows in mels and lows [PITCHES, MELS + LOW_BANDS]: power, at most 1."""
-    seconds = np.arange(F.RATE_HZ // 2) / F.RATE_HZ
+    seconds = np.arange(F.RATE_HZ // 4) / F.RATE_HZ
     rows = []
     for pitch in range(LOWEST_PITCH, LOWEST_PITCH + PITCHES):
         wave = np.sin(2.0 * np.pi * 440.0 * 2.0 ** ((pitch - 69) / 12.0) * seconds)

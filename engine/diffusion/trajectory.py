@@ -40,7 +40,7 @@ def below(time: float, gamma: float) -> float:
     if gamma == 0.0:
         return time
     ratio = math.sqrt(1.0 - gamma * gamma) * time / (1.0 - time)
-    return ratio / (1.0 + ratio)
+    return min(time, ratio / (1.0 + ratio))
 
 
 def climb(z: Tensor, low: float, high: float, gamma: float, noise: Tensor) -> Tensor:
