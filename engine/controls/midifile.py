@@ -7,6 +7,7 @@ anywhere, so this one reads just what a melody needs: notes by ticks.
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,24 @@ def read_notes(path: str | Path) -> tuple[Note, ...]:
         raise BadMidi(f"The MIDI file {name} {error}.") from None
 
 
+def check_tracks(data: bytes) -> None:
+    """Raises BadMidi, with what the file "is" or "has", unless every track of it can be read to its end."""
+    for track in _tracks(data)[1]:
+        track.notes()
+
+
 def parse_notes(data: bytes) -> tuple[Note, ...]:
     """Notes of the first track with notes in a Standard MIDI File's bytes. BadMidi: what it "is" or "has"."""
+    division, tracks = _tracks(data)
+    for track in tracks:
+        notes = track.notes()
+        if notes:
+            return _as_notes(notes, division)
+    raise BadMidi("has no notes (drums on channel 10 do not count)")
+
+
+def _tracks(data: bytes) -> tuple[int, Iterator[_Track]]:
+    """Ticks a quarter, and the tracks as they are asked for."""
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
         data = data[20:]
     head = int.from_bytes(data[4:8], "big")
@@ -61,17 +78,17 @@ def parse_notes(data: bytes) -> tuple[Note, ...]:
     division = int.from_bytes(data[12:14], "big")
     if division == 0 or division >= 0x8000:
         raise BadMidi("counts time in film frames; export it with ticks per quarter note")
-    at = 8 + head
+    return division, _chunks(data, 8 + head)
+
+
+def _chunks(data: bytes, at: int) -> Iterator[_Track]:
     while at + 8 <= len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "big")
         if data[at : at + 4] == b"MTrk":
             if at + 8 + size > len(data):
                 raise BadMidi("is cut short")
-            notes = _Track(data[at + 8 : at + 8 + size]).notes()
-            if notes:
-                return _as_notes(notes, division)
+            yield _Track(data[at + 8 : at + 8 + size])
         at += 8 + size
-    raise BadMidi("has no notes (drums on channel 10 do not count)")
 
 
 def _as_notes(notes: list[_Ticks], division: int) -> tuple[Note, ...]:
