@@ -8,6 +8,7 @@ import torch
 
 from engine.models import features as F
 from engine.render import level
+from engine.render.decode import PRE_SAMPLES, Decoder
 
 RNG = np.random.default_rng(0)
 
@@ -63,3 +64,28 @@ def test_the_carried_gain_is_the_difference_within_limits():
     own = level.power_db(made)
     assert level.carried_gain_db(own + 3, made) == pytest.approx(3.0)
     assert level.carried_gain_db(own + 30, made) == level.MAX_CARRY_DB
+
+
+def test_a_ride_is_heard_between_frames_in_straight_lines_of_decibels():
+    """Every sample's gain lies on the line from one feature frame to the next; beyond the ends it is held."""
+    count, wanted = 120, -30.0 + 8.0 * np.sin(np.arange(120, dtype=np.float32))
+    features = torch.from_numpy(RNG.normal(-40, 4, (count, F.CHANNELS)).astype(np.float32))
+    decoder = Decoder(Identity(features), lambda mel, low: (mel, low), torch.zeros(0, 64), 0, wanted)
+    decoder.push(torch.zeros(count // 8, 64), last=True)
+    decoder.gain_db = 1.5
+    ridden = level.ride_gain_db(features, wanted) + 1.5
+    at = (np.arange(count * F.HOP) - PRE_SAMPLES) / F.HOP
+    exact = 10 ** (np.interp(at, np.arange(count), ridden) / 20)
+    np.testing.assert_allclose(decoder._gain(count)[:, 0], exact, rtol=1e-5)
+    decoder.target_db = None
+    assert float(decoder._gain(count)) == pytest.approx(10 ** (1.5 / 20))
+
+
+class Identity:
+    """A codec that decodes to the features that it was given."""
+
+    def __init__(self, features: torch.Tensor) -> None:
+        self.features = features
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.features[None]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 from engine.render.fit import Fitter, to_channels
 from engine.render.join import join
@@ -64,6 +65,21 @@ def test_limiter_holds_its_ceiling_and_leaves_quiet_sound_alone(seed, gain, piec
     assert np.abs(out).max() <= CEILING + 1e-6
     if np.nanmax(np.abs(wave)) <= CEILING:
         np.testing.assert_array_equal(out, np.nan_to_num(wave))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 3), st.integers(200, 3000))
+def test_the_gain_is_the_least_that_is_needed_averaged_and_no_piece_changes_it(seed, channels, piece):
+    rng = np.random.default_rng(seed)
+    wave = (rng.normal(0, 0.2, (6000, channels)) * np.exp(rng.normal(0, 1, (6000, 1)))).astype(np.float32)
+    limiter, parts = Limiter(MODEL_RATE_HZ), []
+    for first in range(0, len(wave), piece):
+        parts.append(limiter.push(wave[first : first + piece], first + piece >= len(wave)))
+    needed = np.minimum(1.0, CEILING / np.abs(wave).max(axis=1))
+    width = 2 * limiter.reach + 1
+    smooth = uniform_filter1d(minimum_filter1d(needed, width, mode="nearest"), width, mode="nearest")
+    np.testing.assert_allclose(np.concatenate(parts), wave * np.minimum(smooth, needed)[:, None], atol=1e-5)
+    np.testing.assert_array_equal(np.concatenate(parts), Limiter(MODEL_RATE_HZ).push(wave, True))
 
 
 @given(st.integers(0, 300), st.integers(0, 40), st.integers(0, 60), st.integers(0, 100))

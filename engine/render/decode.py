@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.models import features as F
 from engine.models.codec import LATENT_HOP, PATCH
 from engine.models.synthesis import Synthesis
-from engine.models.vocoder import Levels
+from engine.models.vocoder import NEPER_DB, Levels
 from engine.render import level
 from engine.runtimes.base import Decodes
 from engine.types import Audio
@@ -22,6 +22,7 @@ from engine.types import Audio
 CODEC_REACH = 2
 VOCODER_REACH = 4
 PRE_SAMPLES = F.WINDOW // 2
+TRIM_FRAMES = 512
 
 
 class Decoder:
@@ -80,23 +81,31 @@ class Decoder:
         levels, doubt = self.synthesis.levels(self.features[first:last])
         inside = 2 * (self.spoken - first)
         low = self.features[self.spoken : self.spoken + frames, 2 * F.MELS :].numpy()
-        gain = 10.0 ** (self._gain_db(frames) / 20.0)
+        gain = self._gain(frames)
         self.spoken += frames
-        done = max(0, self.spoken - self.reach - 2)
-        self.features, self.spoken, self.dropped = self.features[done:].clone(), self.spoken - done, self.dropped + done
-        return np.asarray(self.synthesis.speak(levels, doubt, low, inside, 2 * frames) * gain[:, None], np.float32)
+        self._let_go()
+        sound = self.synthesis.speak(levels, doubt, low, inside, 2 * frames)
+        return np.multiply(sound, gain, out=np.empty(sound.shape, np.float32))
 
-    def _gain_db(self, frames: int) -> NDArray[np.float32]:
-        """Gain in dB of each of the next 512 x frames samples."""
-        samples = frames * F.HOP
+    def _let_go(self) -> None:
+        """Forget features that nothing will look at again, some seconds at a time."""
+        done = self.spoken - self.reach - 2
+        if done >= TRIM_FRAMES:
+            self.features = self.features[done:].clone()
+            self.spoken, self.dropped = self.spoken - done, self.dropped + done
+
+    def _gain(self, frames: int) -> NDArray[np.float32] | np.float32:
+        """The factor of the next 512 x frames samples: one for all, or one for each [n, 1]."""
         if self.target_db is None:
-            return np.full(samples, self.gain_db, np.float32)
+            return np.float32(10.0 ** (self.gain_db / 20.0))
         first = max(0, self.spoken - self.reach - 2)
         last = min(len(self.features), self.spoken + frames + self.reach)
         wanted = self.target_db[self.dropped + first : self.dropped + last]
-        ridden = level.ride_gain_db(self.features[first:last], wanted)
-        at = self.spoken - first + (np.arange(samples) - PRE_SAMPLES) / F.HOP
-        return np.asarray(np.interp(at, np.arange(len(ridden)), ridden) + self.gain_db, np.float32)
+        ridden = level.ride_gain_db(self.features[first:last], wanted) + self.gain_db
+        at = self.spoken - first - PRE_SAMPLES // F.HOP + np.arange(frames + 1)
+        nepers = ridden[np.clip(at, 0, len(ridden) - 1), None] * np.float32(1.0 / NEPER_DB)
+        between = nepers[:-1] + np.diff(nepers, axis=0) * (np.arange(F.HOP, dtype=np.float32) / F.HOP)
+        return np.exp(between, out=between).reshape(-1, 1)
 
 
 __all__ = ["LATENT_HOP", "PRE_SAMPLES", "Decoder"]

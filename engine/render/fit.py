@@ -23,7 +23,7 @@ def to_channels(audio: Audio, channels: int) -> Audio:
         return np.asarray(audio.mean(axis=1, keepdims=True), np.float32)
     if channels == 2:
         return audio
-    return audio[:, np.arange(channels) % 2]
+    return audio if channels == 2 else audio[:, np.arange(channels) % 2]
 
 
 class Fitter:
@@ -65,8 +65,7 @@ class Fitter:
         self.index += 1
         whole = self.pieces[0] if len(self.pieces) == 1 else np.concatenate(self.pieces)
         rest = whole[end - self.first :]
-        audio = np.ascontiguousarray(
-            to_channels(whole[first - self.first : end - self.first], self.channels), np.float32
-        )
+        cut = to_channels(whole[first - self.first : end - self.first], self.channels)
+        audio = np.array(cut, np.float32, order="C")
         self.pieces, self.held, self.first = [rest], len(rest), end
         return BarAudio(bar=bar, first_frame=first, rate=self.rate, audio=audio, last=self.index == len(self.cuts))

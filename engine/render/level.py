@@ -6,6 +6,9 @@ at the sound. The trained intensity condition arranges; the ride takes what is l
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,8 +22,9 @@ MAX_RIDE_DB = 9.0
 QUIET_DB = -55.0
 
 
+@lru_cache(maxsize=1)
 def mel_widths() -> Tensor:
-    """Bandwidths in STFT bins of the 2 x 128 mels, so that weighted powers add up."""
+    """Bandwidths in STFT bins of the 2 x 128 mels, so that weighted powers add up; not to be changed in place."""
     edges = F.mel_edges_hz()
     width = torch.from_numpy((edges[2:] - edges[:-2]) / 2 * F.WINDOW / F.RATE_HZ).float()
     return torch.cat([width, width])
@@ -32,7 +36,7 @@ def frame_power(features: Tensor) -> Tensor:
     A Hann window spreads a sine's power over bins that add up to 1.5 of its squared amplitude, and
     white noise alike; hence a third of the sum, and half of that for two channels.
     """
-    return (10.0 ** (features[:, : 2 * F.MELS] / 10.0)) @ mel_widths() / 6.0
+    return (features[:, : 2 * F.MELS] * (math.log(10.0) / 10.0)).exp() @ mel_widths() / 6.0
 
 
 def power_db(features: Tensor) -> float:
@@ -47,9 +51,15 @@ def carried_gain_db(context_db: float, made: Tensor) -> float:
     return float(np.clip(context_db - power_db(made), -MAX_CARRY_DB, MAX_CARRY_DB))
 
 
+@lru_cache(maxsize=1)
+def second() -> NDArray[np.float64]:
+    """A Hann window of 1 s in frames; not to be changed."""
+    return np.asarray(np.hanning(2 * REACH_FRAMES + 3)[1:-1])
+
+
 def smoothed_db(features: Tensor) -> NDArray[np.float32]:
     """Level in dBFS at each frame [T] of log-mels [T, CHANNELS], under a 1 s Hann window."""
-    window = np.hanning(2 * REACH_FRAMES + 3)[1:-1]
+    window = second()
     power = frame_power(features).numpy().astype(np.float64)
     inside = slice(REACH_FRAMES, REACH_FRAMES + len(power))
     weight = np.convolve(np.ones(len(power)), window)[inside]
