@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from engine.training.corpus import tempomap
 from engine.training.corpus.levels import RATE_HZ, block_power
 from engine.training.corpus.song import NoteEvent, Song
 from engine.training.corpus.synth import Stem
@@ -28,7 +29,9 @@ Array = NDArray[Any]
 
 
 def centres_beats(song: Song, frames: int) -> NDArray[np.float64]:
-    """Position in quarters of each frame centre [T]: 512 i tempo / (60 x 48000)."""
+    """Position in written quarters of each frame centre [T]: 512 i tempo / (60 x 48000), slower in a ritard."""
+    if song.slower:
+        return tempomap.beats_at(song, np.arange(1 + frames // HOP) * (HOP / RATE_HZ))
     step = Fraction(HOP) * song.tempo / (60 * RATE_HZ)
     index = np.arange(1 + frames // HOP, dtype=np.float64)
     return np.asarray(index * step.numerator / step.denominator)
@@ -133,7 +136,7 @@ def presence(group_power: NDArray[np.float32], count: int) -> NDArray[np.uint8]:
 
 def onset_times(song: Song) -> NDArray[np.float32]:
     """Written drum events [n, 2]: time in ms (with the groove's offset), General MIDI key."""
-    last_ms = 1000.0 * _seconds(song, float(song.bars * song.bar_beats))
+    last_ms, song = 1000.0 * float(tempomap.end_seconds(song)), tempomap.even(song)
     rows = [
         (1000.0 * _seconds(song, note.beat, note.offset_ms), float(note.pitch))
         for part in song.parts if part.group == "drums"
@@ -150,13 +153,13 @@ def multi_hot(groups: tuple[str, ...]) -> NDArray[np.uint8]:
 
 def annotate(song: Song, frames: int) -> dict[str, Array]:
     """All labels that need no audio, by the name they have on disk."""
-    count = 1 + frames // HOP
+    count, written, song = 1 + frames // HOP, song, tempomap.even(song)
     melody, onset = note_line(song, song.melody, count)
     bass = [n for part in song.parts if part.group == "bass" for n in part.notes]
-    return bar_grid(song, frames) | {
+    return bar_grid(written, frames) | {
         "melody": melody,
         "melody_onset": onset,
         "chroma": chord_frames(song, count),
         "bass_pitch": note_line(song, bass, count)[0],
-        "onsets_ms": onset_times(song),
+        "onsets_ms": onset_times(written),
     }

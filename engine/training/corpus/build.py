@@ -21,6 +21,7 @@ import numpy as np
 
 from engine.errors import AttaccaError
 from engine.training.corpus import outside
+from engine.training.corpus.compose import COMPOSER, VERSIONS
 from engine.training.corpus.sample import SongJob, render_job
 from engine.training.corpus.soundfonts import find_soundfonts
 from engine.training.corpus.styletable import STYLE_NAMES
@@ -53,7 +54,13 @@ def split_of(index: int, styles: int) -> str:
 
 
 def jobs(
-    out: Path, hours: float, seed: int, styles: tuple[str, ...], first: int = 0, synths: tuple[str, ...] = ()
+    out: Path,
+    hours: float,
+    seed: int,
+    styles: tuple[str, ...],
+    first: int = 0,
+    synths: tuple[str, ...] = (),
+    composer: int = COMPOSER,
 ) -> list[SongJob]:
     """The songs of a corpus of about `hours`, styles in round robin, indices from `first` on."""
     count = max(1, round(hours * 3600.0 / EXCERPT_SECONDS))
@@ -65,6 +72,7 @@ def jobs(
             path=out / (split := split_of(index, len(styles))) / f"{index:06d}.safetensors",
             split=split,
             synths=synths,
+            composer=composer,
         )
         for index in range(first, first + count)
     ]
@@ -79,19 +87,21 @@ def build(
     styles: tuple[str, ...] | None = None,
     first: int = 0,
     synths: tuple[str, ...] = (),
+    composer: int = COMPOSER,
 ) -> dict[str, Any]:
     """Render about `hours` of music into out/<split>/. Songs that are there are kept.
 
     `first` is the index of the first song: a second batch, with a seed of its own, goes beside the
     first one under other numbers (a file that is there is kept, whatever seed made it).
     synths: synthesisers besides our own that may play (`outside.SYNTHS`); without them songs are what they were.
+    composer: the version that writes (`compose.VERSIONS`).
     `progress(done, total)` is called after each song. Returns songs, seconds, wall_seconds,
     failures (index -> message). Raises Unavailable when there is no SoundFont or a synth is missing.
     """
 
     find_soundfonts()
     outside.require(synths)
-    wanted = jobs(out, hours, seed, styles or STYLE_NAMES, first, synths)
+    wanted = jobs(out, hours, seed, styles or STYLE_NAMES, first, synths, composer)
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
     missing = [job for job in wanted if not job.path.exists()]
@@ -156,8 +166,11 @@ def _rendered(missing: list[SongJob], workers: int) -> Iterator[tuple[SongJob, _
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0))
 @click.option("--first", default=0, show_default=True, type=click.IntRange(0, 999_999), help="Index of the first song.")
 @click.option("--style", "styles", multiple=True, help="Only these styles (repeatable).")
+@click.option("--composer", default=str(COMPOSER), show_default=True, type=click.Choice([str(v) for v in VERSIONS]))
 @click.option("--synths", default="", help="Let these play electronic parts too: csound,amsynth.")
-def main(out: Path, hours: float, workers: int, seed: int, first: int, styles: tuple[str, ...], synths: str) -> None:
+def main(
+    out: Path, hours: float, workers: int, seed: int, first: int, styles: tuple[str, ...], composer: str, synths: str
+) -> None:
     """Compose and render a corpus into OUT. Run again to go on where it stopped."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -168,7 +181,7 @@ def main(out: Path, hours: float, workers: int, seed: int, first: int, styles: t
             report = build(
                 out, hours, workers, seed,
                 lambda done, total: bar.update(task, completed=done, total=total), styles or None, first,
-                outside.asked(synths),
+                outside.asked(synths), int(composer),
             )  # fmt: skip
     except AttaccaError as refused:
         raise click.ClickException(str(refused)) from refused

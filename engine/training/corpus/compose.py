@@ -1,6 +1,8 @@
 """Compose a song: draw tempo, meter, key and form, ask every part for its notes, play and mix them.
 
-A song is a pure function of (seed, style). The order of work: form -> chords -> drums -> bass (locks
+A song is a pure function of (seed, style, version of the composer). What a version gives is kept for good, because
+latents were made from it: version 1 is steady to the end; version 2 lets some songs end in a ritard (`tempomap`), turns
+chords in rock and folk and frees the time of jazz (`variation`). The order of work: form -> chords -> drums -> bass (locks
 with the kick) -> lead -> counter -> comping, pads -> silences and ending -> humanising -> mixer.
 """
 
@@ -11,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from engine.training.corpus import captions, ending, keyplan, kit, transitions
+from engine.training.corpus import captions, ending, keyplan, kit, tempomap, transitions, variation
 from engine.training.corpus.bass import choose_patterns, compose_bass
 from engine.training.corpus.comp import compose_comp
 from engine.training.corpus.drums import DrumTrack, compose_drums
@@ -25,6 +27,9 @@ from engine.training.corpus.progressions import SCALES
 from engine.training.corpus.song import ChordSpan, NoteEvent, Part, Section, Song
 from engine.training.corpus.styletable import STYLE_NAMES, Style, load_styles, steps_per_bar
 
+VERSIONS = (1, 2)
+COMPOSER = 1
+"""The version that writes unless another is asked for."""
 SECONDS = (66.0, 112.0)
 TEMPO_RANGE = (50.0, 190.0)
 _LEVEL_SHARE = {"bass": 0.3, "lead": 0.25, "counter": 0.25, "comp1": 0.2, "comp2": 0.2, "arp": 0.25, "pad": 0.3}
@@ -52,6 +57,7 @@ class Sketch:
     chords: list[ChordSpan]
     mode: str
     keys: list[tuple[int, str]]  # root and mode of each section
+    version: int = 1
 
     def rng(self, purpose: int) -> np.random.Generator:
         """The generator of one purpose: its own stream for every song and style."""
@@ -83,26 +89,30 @@ class Sketch:
         return beats_in_steps(self.beat_groups, self.bar_beats, self.steps)
 
 
-def compose(seed: int, style: str | None = None) -> Song:
+def compose(seed: int, style: str | None = None, version: int = COMPOSER) -> Song:
     """The song of a seed; style None draws one. KeyError for an unknown style."""
+    assert version in VERSIONS, version
     rng = np.random.default_rng([seed, 0])
     name = STYLE_NAMES[int(rng.integers(len(STYLE_NAMES)))] if style is None else style
-    sketch = sketch_song(seed, load_styles()[name])
+    sketch = sketch_song(seed, load_styles()[name], version)
     programs = _programs(sketch.style, sketch.rng(1))
     lines, drums = _write(sketch)
     parts, melody = _play(sketch, lines, drums, programs)
     tags = captions.make_tags(sketch.style, float(sketch.tempo), sketch.meter, sketch.mode, parts, sketch.rng(9))
     keys, bars = keyplan.changes(sketch.sections, sketch.keys), sketch.plan[-1].end_bar
     root, mode = keyplan.main_key(keys, bars)
+    end = bars * sketch.bar_beats
+    slower = tempomap.draw(name, sketch.tempo, end, sketch.bar_beats, sketch.rng(12)) if version >= 2 else ()
     return Song(
         seed=seed, style=name, tempo=sketch.tempo, meter=sketch.meter, key_root=root,
         mode=mode, bars=bars, sections=sketch.sections, chords=sketch.chords,
         parts=parts, melody=melody, beat_groups=sketch.beat_groups, swing=sketch.swing,
-        mix=draw_mix(sketch.style, sketch.rng(10)), tags=tags, keys=keys,
+        mix=draw_mix(sketch.style, sketch.rng(10)), tags=tags, keys=keys, slower=slower,
+        composer=version,
     )  # fmt: skip
 
 
-def sketch_song(seed: int, style: Style) -> Sketch:
+def sketch_song(seed: int, style: Style, version: int = COMPOSER) -> Sketch:
     """Tempo, meter, key, form, swing, chords of the song of a seed: everything but its notes."""
     rng = np.random.default_rng([seed, style.number])
     meter, grouping, groups = draw_meter(style, rng)
@@ -113,8 +123,12 @@ def sketch_song(seed: int, style: Style) -> Sketch:
     hint = str(rng.choice(list(style.modes)))
     harmony = harmonise(style, key_root, hint, [p.section for p in plan], bar_beats_of(meter), rng)
     swing = _swing(style, float(tempo), rng)
+    chords = harmony.chords
+    if version >= 2 and style.number in variation.TURNING:
+        own = np.random.default_rng([seed, style.number, 101 + 13])
+        chords = variation.turned(chords, [p.section for p in plan], float(bar_beats_of(meter)), own)
     return Sketch(
-        style, seed, tempo, meter, grouping, groups, key_root, plan, swing, harmony.chords, harmony.mode, harmony.keys
+        style, seed, tempo, meter, grouping, groups, key_root, plan, swing, chords, harmony.mode, harmony.keys, version
     )
 
 
@@ -181,8 +195,20 @@ def _write(sketch: Sketch) -> tuple[dict[str, list[NoteEvent]], DrumTrack]:
     if style.number in transitions.RISING_STYLES and "arp" in style.programs:
         rising = transitions.risers(sketch.plan, chords, float(sketch.bar_beats), sketch.steps, sketch.rng(11))
         lines["arp"] = sorted([*lines.get("arp", []), *rising], key=lambda n: (n.beat, n.pitch))
+    if sketch.version >= 2 and style.number == variation.JAZZ:
+        _freed(sketch, lines, drums, sketch.rng(14))
     lines = ending.finish(lines, drums, sketch.plan, chords, style.kind, sketch.bar_beats, sketch.steps, sketch.rng(7))
     return lines, drums
+
+
+def _freed(sketch: Sketch, lines: dict[str, list[NoteEvent]], drums: DrumTrack, rng: np.random.Generator) -> None:
+    """Jazz that repeats less: ride, bass, lead and chords, in place."""
+    drums.hits[:] = variation.broken_time(drums.hits, sketch.plan[-1].end_bar, sketch.steps, rng)
+    lines["bass"] = variation.freer_bass(lines["bass"], float(sketch.bar_beats), rng)
+    lines["lead"] = variation.freer_lead(lines["lead"], sketch.sections, float(sketch.bar_beats), rng)
+    for role in ("comp1", "comp2"):
+        if role in lines:
+            lines[role] = variation.freer_comp(lines[role], sketch.chords, rng)
 
 
 def _entries(sketch: Sketch, rng: np.random.Generator) -> dict[str, list[tuple[int, int]]]:
@@ -293,6 +319,7 @@ def excerpt(song: Song, first_bar: int, bars: int) -> Song:
         keys=keys,
         bars=bars,
         sections=_cut_sections(song.sections, first_bar, bars),
+        slower=tempomap.cut(song.slower, first_bar * song.bar_beats, bars * song.bar_beats),
         chords=chords,
         parts=[p for p in parts if p.notes],
         melody=cut(song.melody),

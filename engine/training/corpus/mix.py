@@ -30,6 +30,7 @@ from pedalboard import (
 from pedalboard._pedalboard import Pedalboard
 from scipy.signal import butter, sosfilt
 
+from engine.training.corpus import tempomap
 from engine.training.corpus.levels import (
     RATE_HZ,
     block_power,
@@ -87,15 +88,15 @@ class _Side:
 
 
 def song_frames(song: Song) -> int:
-    """Exact length of a song in frames: floor(bars x bar x 60 / tempo x 48000 + 1/2)."""
-    exact = song.bars * song.bar_beats * 60 * RATE_HZ / song.tempo
+    """Exact length of a song in frames: floor(bars x bar x 60 / tempo x 48000 + 1/2), its ritard counted."""
+    exact = tempomap.end_seconds(song) * RATE_HZ
     return floor((2 * exact + 1) / 2)
 
 
 def render_song(synth: Player, song: Song) -> Mixed:
     """Render and mix a song; everything random comes from the song's own seed."""
     rng = np.random.default_rng([song.seed, 0x6D6978])
-    frames = song_frames(song)
+    frames, song = song_frames(song), tempomap.even(song)
     groups_a, groups_b = split_groups(song, rng)
     sides = {name: _new_side(frames) for name in ("a", "b")}
     powers = np.zeros((frames // POWER_HOP, len(PART_NAMES)), np.float32)

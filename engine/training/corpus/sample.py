@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 from engine.models import features
 from engine.training.corpus import annotate as labels
+from engine.training.corpus.compose import COMPOSER, compose, excerpt
 from engine.training.corpus.levels import RATE_HZ
 from engine.training.corpus.mix import Mixed, render_song, song_frames
 from engine.training.corpus.song import Song
@@ -27,7 +28,7 @@ CAPTIONS = 6
 class SongJob:
     """A song to make. seed is its own; path is the final file; split is train, valid or test.
 
-    synths: synthesisers besides our own that may play (`outside.SYNTHS`).
+    composer: the version that writes it. synths: synthesisers besides our own that may play (`outside.SYNTHS`).
     """
 
     index: int
@@ -36,6 +37,7 @@ class SongJob:
     path: Path
     split: str
     synths: tuple[str, ...] = ()
+    composer: int = COMPOSER
 
 
 def render_job(job: SongJob) -> float:
@@ -49,10 +51,11 @@ def render_job(job: SongJob) -> float:
 def described(job: SongJob) -> tuple[Song, Sources, list[str]]:
     """A song's excerpt, who plays it, and its captions: everything but its sound."""
     from engine.training.corpus.captions import caption
-    from engine.training.corpus.compose import compose, excerpt
 
     rng = np.random.default_rng([job.seed, 0x657863])
-    whole = compose(job.seed, job.style)
+    whole = compose(job.seed, job.style, job.composer)
+    if job.split == "test":
+        whole = replace(whole, slower=())  # what is measured on test songs counts on one tempo
     song = excerpt(whole, *choose_excerpt(whole, rng))
     sources = choose(song, job.split, job.synths)
     heard = [*song.tags["instruments"], *sources.words()]
@@ -61,7 +64,10 @@ def described(job: SongJob) -> tuple[Song, Sources, list[str]]:
 
 
 def choose_excerpt(song: Song, rng: np.random.Generator) -> tuple[int, int]:
-    """(first_bar, bars) of 36 to 56 s of whole bars, if possible across a change of section."""
+    """(first_bar, bars) of 36 to 56 s of whole bars, if possible across a change of section.
+
+    Half of the songs with a ritard are cut so that it is heard.
+    """
     bar_seconds = float(song.bar_beats * 60 / song.tempo)
     fewest = max(1, ceil(EXCERPT_RANGE_SECONDS[0] / bar_seconds))
     most = max(fewest, floor(EXCERPT_RANGE_SECONDS[1] / bar_seconds))
@@ -73,7 +79,8 @@ def choose_excerpt(song: Song, rng: np.random.Generator) -> tuple[int, int]:
     changes = np.array([s.first_bar for s in song.sections if s.first_bar > 0], dtype=int)
     inside = (changes > starts[:, None] + 1) & (changes < starts[:, None] + bars - 1)
     grid = np.where(starts % 4 == 0, 4.0, 1.0) * np.where(inside.any(axis=1), 4.0, 1.0)
-    return int(rng.choice(starts, p=grid / grid.sum())), bars
+    first = int(rng.choice(starts, p=grid / grid.sum()))
+    return (song.bars - bars if song.slower and rng.random() < 0.5 else first), bars
 
 
 def describe(song: Song, captions: list[str], sources: Sources, mixed: Mixed) -> dict[str, Any]:
@@ -85,8 +92,16 @@ def describe(song: Song, captions: list[str], sources: Sources, mixed: Mixed) ->
         "swing": song.swing, "tags": song.tags, "captions": captions, **sources.describe(),
         "loudness_lufs": round(mixed.loudness_lufs, 2), "frames": song_frames(song),
         "keys": [list(key) for key in song.keys],
+        **_newer(song),
         "sections": [[s.name, s.first_bar, s.bars, s.level_db] for s in song.sections],
     }  # fmt: skip
+
+
+def _newer(song: Song) -> dict[str, Any]:
+    """What songs of later composers are described by besides: the version, and [quarters, tempo] of a ritard."""
+    if song.composer == 1:
+        return {}
+    return {"composer": song.composer, "tempo_map": [[str(beat), str(tempo)] for beat, tempo in song.slower]}
 
 
 def tensors(song: Song, mixed: Mixed) -> dict[str, Any]:

@@ -92,13 +92,14 @@ class MixSettings:
 
 @dataclass(slots=True)
 class Song:
-    """A whole piece. Constant tempo (quarters per minute) and meter (numerator, denominator).
+    """A whole piece. Tempo in quarters per minute, meter (numerator, denominator).
 
     melody is the lead line as it sounds (also inside its part), monophonic, for conditioning.
     beat_groups: lengths of the felt beats of one bar in quarters, e.g. (1,1,1,1), (3/2, 3/2) in
     6/8, (1, 1, 3/2) in 7/8. tags hold genre, moods, instruments, era, production, tempo word.
     keys: (first bar, root, mode) wherever the key begins or changes, from bar 0 on; key_root and mode
-    are the main key, the one with most bars.
+    are the main key, the one with most bars. slower: (place in quarters, tempo) from which other tempi than
+    `tempo` hold, in order (`tempomap`); most songs have none. composer: the version that wrote it.
     """
 
     seed: int
@@ -117,6 +118,8 @@ class Song:
     mix: MixSettings
     tags: dict[str, list[str]]
     keys: list[tuple[int, int, str]] = field(default_factory=list)
+    slower: tuple[tuple[Fraction, Fraction], ...] = ()
+    composer: int = 1
 
     @property
     def bar_beats(self) -> Fraction:

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.training.corpus import measures as m
 from engine.training.corpus import targets as aim
-from engine.training.corpus.compose import compose, style_names
+from engine.training.corpus.compose import COMPOSER, VERSIONS, compose, style_names
 from engine.training.corpus.song import Song
 from engine.training.corpus.styletable import Style, load_styles
 
@@ -150,14 +150,17 @@ def _form(songs: list[Song], style: Style) -> list[Figure]:
     ]
 
 
-def measure(songs: int, seed: int, styles: Iterable[str], told: Callable[[str], None]) -> dict[str, list[Figure]]:
+def measure(
+    songs: int, seed: int, styles: Iterable[str], told: Callable[[str], None], composer: int = COMPOSER
+) -> dict[str, list[Figure]]:
     """Compose `songs` songs of each style and measure them; `told` hears each style's name."""
     tables = load_styles()
     found = {}
     for name in styles:
         told(name)
         number = tables[name].number
-        found[name] = measure_style([compose(seed + 1000 * number + i, name) for i in range(songs)], tables[name])
+        written = [compose(seed + 1000 * number + i, name, composer) for i in range(songs)]
+        found[name] = measure_style(written, tables[name])
     return found
 
 
@@ -202,10 +205,12 @@ def as_record(found: dict[str, list[Figure]]) -> dict[str, Any]:
 @click.option(
     "--style", "chosen", multiple=True, type=click.Choice(style_names()), help="Only this style; may be repeated."
 )
+@click.option("--composer", default=str(COMPOSER), show_default=True, type=click.Choice([str(v) for v in VERSIONS]))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def main(songs: int, seed: int, chosen: tuple[str, ...], as_json: bool) -> None:
+def main(songs: int, seed: int, chosen: tuple[str, ...], composer: str, as_json: bool) -> None:
     """Compose songs and measure them against their styles' figures; nothing is rendered."""
-    found = measure(songs, seed, chosen or style_names(), lambda name: click.echo(f"{name} ...", err=True))
+    styles = chosen or style_names()
+    found = measure(songs, seed, styles, lambda name: click.echo(f"{name} ...", err=True), int(composer))
     click.echo(json.dumps(as_record(found), indent=1) if as_json else table(found))
 
 

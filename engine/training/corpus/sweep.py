@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from engine.training.corpus import tempomap
 from engine.training.corpus.levels import RATE_HZ
 from engine.training.corpus.song import Section, Song
 
@@ -28,6 +29,8 @@ def cutoff_curve(song: Song, frames: int, rng: np.random.Generator, most_octaves
     `most_octaves` bounds the depth below the open position; above it nothing goes over +1.
     """
     beats = np.arange(frames // HOP + 2) * (HOP / RATE_HZ * float(song.tempo) / 60.0)
+    if song.slower:
+        beats = tempomap.beats_at(song, beats * 60.0 / float(song.tempo))
     bar = float(song.bar_beats)
     depth = float(rng.uniform(0.4, 1.0)) * most_octaves
     drift = float(rng.uniform(0.1, 0.8)) if rng.random() < 0.7 else 0.0
