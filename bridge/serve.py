@@ -39,11 +39,15 @@ PLUGIN = "plugin"
 
 @dataclass(frozen=True)
 class Options:
-    """What `attacca serve` takes. zmq and osc may be "off"; ports 0 or * pick a free one."""
+    """What `attacca serve` takes. zmq and osc may be "off"; ports 0 or * pick a free one.
+
+    runtime: see `engine.runtimes.names`.
+    """
 
     bundle: Path | None = None
     fake: bool = False
     device: str = "auto"
+    runtime: str | None = None
     zmq: str = protocol.DEFAULT_ZMQ
     osc: str = protocol.DEFAULT_OSC
     ready_file: Path | None = None
@@ -205,8 +209,12 @@ def load(options: Options) -> Renderer:
     from engine.runtimes.memory import keep_freed
 
     keep_freed()
-    renderer: Renderer = load_renderer(options.bundle, options.device)
+    renderer: Renderer = load_renderer(options.bundle, options.device, options.runtime, _say)
     return renderer
+
+
+def _say(text: str) -> None:
+    print(f"attacca: {text}", file=sys.stderr, flush=True)
 
 
 def _checker() -> Callable[[Any], object]:

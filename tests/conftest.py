@@ -20,6 +20,7 @@ NOBODY = "tcp://127.0.0.1:9"
 settings.register_profile("attacca", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("attacca")
 os.environ["ATTACCA_ZMQ"] = NOBODY
+os.environ["ATTACCA_RUNTIME"] = "torch"  # no test but those of the runtimes writes ONNX files
 
 
 @pytest.fixture

@@ -15,12 +15,20 @@ from typing import Any, NoReturn
 import click
 
 from engine.errors import AttaccaError, Unavailable
+from engine.runtimes.names import NAMES
 
 EXIT_MISTAKE = 2
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON; remarks go to stderr.")
+
+
+runtime_option = click.option(
+    "--runtime",
+    type=click.Choice(NAMES),
+    help="What runs the networks; auto (or ATTACCA_RUNTIME) is the fastest here, measured at the first start.",
+)
 
 
 class Real(click.ParamType[float]):

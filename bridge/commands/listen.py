@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bridge.commands.bundles import bundle_path
-from bridge.commands.common import Real, Whole, json_option, print_line, remark
+from bridge.commands.common import Real, Whole, json_option, print_line, remark, runtime_option
 from bridge.protocol import DEFAULT_OSC, DEFAULT_ZMQ
 from engine.errors import BadRequest
 
@@ -19,6 +19,7 @@ path = click.Path(path_type=Path)
 @click.option("--bundle", type=path, metavar="DIR", help="What to play from; default: ATTACCA_BUNDLE, else ours.")
 @click.option("--fake", is_flag=True, help="No model, no weights: clicks on beats and a tone on each bar.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@runtime_option
 @click.option("--zmq", default=DEFAULT_ZMQ, show_default=True, metavar="ENDPOINT", help='Or "off"; port 0: any.')
 @click.option("--osc", default=DEFAULT_OSC, show_default=True, metavar="HOST:PORT", help='Or "off"; port 0: any.')
 @click.option("--ready-file", type=path, help="Written when requests are taken, removed at the end.")

@@ -68,13 +68,13 @@ def gemm_gflops(size: int = 1024, seconds: float = 1.0) -> float:
 
 
 @contextmanager
-def resident(bundle: Path, device: str) -> Iterator[Ask]:
+def resident(bundle: Path, device: str, runtime: str | None = None) -> Iterator[Ask]:
     """A warm engine in this process, as a function from a request to its report."""
     from bridge.commands.player import collect_from
     from engine.render.load import load_renderer
     from engine.resident import Resident
 
-    warm = Resident(load_renderer(bundle, device))
+    warm = Resident(load_renderer(bundle, device, runtime))
     warm.start()
     try:
         yield lambda request: collect_from(warm, request).report
@@ -185,10 +185,10 @@ def rtf_row(result: Mapping[str, Any]) -> list[str]:
 RTF_HEADINGS = ("case", "p50 ms", "p95 ms", "p99 ms", "RTF p50", "x real time p50", "p95")
 
 
-def bench(bundle: Path, device: str, full: bool, as_json: bool) -> None:
+def bench(bundle: Path, device: str, full: bool, as_json: bool, runtime: str | None = None) -> None:
     """`attacca bench`: real-time factors of the quick or the full set, printed."""
     gflops = gemm_gflops()
-    with resident(bundle, device) as ask:
+    with resident(bundle, device, runtime) as ask:
         results = [measure(ask, case, 20 if full else 10) for case in (FULL if full else QUICK)]
     if as_json:
         print(json.dumps({"benchmark": "rtf", **facts(bundle.name), "gemm_gflops": gflops, "cases": results}))

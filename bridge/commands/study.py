@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bridge.commands.bundles import bundle_path
-from bridge.commands.common import Real, Whole, json_option, print_line
+from bridge.commands.common import Real, Whole, json_option, print_line, runtime_option
 from engine.errors import BadRequest
 
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -134,13 +134,14 @@ def evaluate(
 @click.command()
 @click.argument("bundle", type=folder, required=False)
 @device_option
+@runtime_option
 @click.option("--full", is_flag=True, help="All lengths at all steps; takes minutes.")
 @json_option
-def bench(bundle: Path | None, device: str, full: bool, as_json: bool) -> None:
+def bench(bundle: Path | None, device: str, runtime: str | None, full: bool, as_json: bool) -> None:
     """How fast this machine renders: real-time factors and latencies, p50, p95, p99."""
     from bridge.commands import measure
 
-    measure.bench(bundle_path(bundle), device, full, as_json)
+    measure.bench(bundle_path(bundle), device, full, as_json, runtime)
 
 
 @click.command()

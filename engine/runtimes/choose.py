@@ -23,7 +23,6 @@ from engine.models.denoiser import DenoiserConfig
 from engine.runtimes import probe
 from engine.runtimes.base import Runtime
 
-NAMES = ("auto", "torch", "onnx", "onnx-int8")
 RACED_FRAMES = 72
 RACE_SECONDS = 0.8
 FEWEST_ROUNDS = 3

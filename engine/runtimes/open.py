@@ -6,32 +6,23 @@ What is not there, is damaged or answers otherwise than torch is said in one sen
 from __future__ import annotations
 
 import importlib.util
-import os
 import time
 from pathlib import Path
 
 import torch
 
 from engine.bundle import Bundle
-from engine.errors import BadRequest, Unavailable
+from engine.errors import Unavailable
 from engine.models.load import Networks
 from engine.models.packed import pack
 from engine.runtimes import choose, probe
 from engine.runtimes.base import Runtime
 from engine.runtimes.choose import Pick
 from engine.runtimes.eager import TorchRuntime
+from engine.runtimes.names import NAMES, named
 from engine.runtimes.probe import Say
 
-VARIABLE = "ATTACCA_RUNTIME"
 ONNX = ("onnx", "onnx-int8")
-
-
-def named(runtime: str | None) -> str:
-    """The runtime asked for, else ATTACCA_RUNTIME, else auto. BadRequest where there is none of this name."""
-    name = runtime or os.environ.get(VARIABLE) or "auto"
-    if name not in choose.NAMES:
-        raise BadRequest(f"there is no runtime {name!r}; choose one of {', '.join(choose.NAMES)}")
-    return name
 
 
 def missing() -> str | None:
@@ -77,7 +68,7 @@ class _Opening:
         self.fresh = False
 
     def open(self, name: str) -> Runtime:
-        names = choose.NAMES[1:] if name == "auto" else (name,)
+        names = NAMES[1:] if name == "auto" else (name,)
         self._ensure({"auto": ONNX}.get(name, (name,)))
         key = choose.machine(name)
         pick = choose.stored(self.store.read_picks(self.folder).get(key), names)

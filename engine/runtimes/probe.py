@@ -20,7 +20,7 @@ from engine.runtimes.base import Runtime
 FRAMES, STEPS, SPOKEN = 48, 4, 24
 GUIDANCE = 1.5
 TOLERANCE = {"onnx": 0.001, "onnx-int8": 0.03, "onnx-cuda": 0.03}
-"""Root mean square of the error over that of the answer (around its mean), at most."""
+"""The largest of `errors`."""
 
 
 def conditions(config: DenoiserConfig, generator: torch.Generator, count: int = FRAMES) -> Conditions:
@@ -61,12 +61,17 @@ def answers(runtime: Runtime, config: DenoiserConfig) -> dict[str, Tensor]:
 
 
 def errors(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, float]:
-    """Root-mean-square error of each answer, over that of what is wanted around its mean; infinite if not finite."""
+    """Root-mean-square error of each answer over the spread of what is wanted (a tenth of its size at least).
+
+    Infinite where an answer is not finite or has another shape.
+    """
 
     def error(a: Tensor, b: Tensor) -> float:
         if a.shape != b.shape or not bool(torch.isfinite(a).all()):
             return float("inf")
-        return float((a - b).double().square().mean().sqrt() / b.double().std().clamp_min(1e-9))
+        wanted = b.double()
+        size = torch.maximum(wanted.std(), 0.1 * wanted.square().mean().sqrt()).clamp_min(1e-9)
+        return float((a - wanted).square().mean().sqrt() / size)
 
     return {name: error(found[name], answer) for name, answer in wanted.items()}
 
