@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from bridge.commands import common, doctor, listen, live, render, study
+from bridge.commands import common, doctor, edit, listen, live, render, study
 
 
 def version() -> str:
@@ -31,6 +31,7 @@ COMMANDS: tuple[click.Command, ...] = (
     live.live,
     render.generate,
     render.continue_,
+    *edit.COMMANDS,
     listen.play,
     listen.demo,
     study.train,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from engine.controls.melody import RANGE
 from engine.errors import BadRequest, Refused
 from engine.events import Event, Listener, Metrics
 from engine.resident import Resident
@@ -92,7 +93,9 @@ class Session:
             return request
         tempo_map, first_bar = tempo_map_of(request), request.at_bar or 0
         begin, end = (tempo_map.bar_start_quarters(first_bar + k) for k in (0, request.bars))
-        notes = tuple(note for note in self._notes.take(tempo_map) if note.beat < end - begin)
+        sung = range(RANGE[0], RANGE[1] + 1)
+        heard = self._notes.take(tempo_map)
+        notes = tuple(note for note in heard if note.beat < end - begin and note.pitch in sung)
         return msgspec.structs.replace(request, melody=notes) if notes else request
 
 

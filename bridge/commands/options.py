@@ -51,9 +51,10 @@ def shared_options(function: AnyFunction) -> AnyFunction:
         click.option("--steps", type=Whole(1, 8), default=4, show_default=True, help="Sampling steps."),
         click.option("--guidance", type=Real(1, 6), help="How closely the prompt is followed; 1: not guided."),
         click.option("--intensity", metavar="FILE|CURVE", help='"beat:dB,beat:dB,...", or a .csv, .json or .wav.'),
-        click.option("--melody", type=wav, metavar="FILE.mid", help="A melody to play along."),
+        click.option("--melody", type=wav, metavar="FILE", help="A melody to play along: MIDI, or a voice (WAV)."),
         click.option("--key", help='As in "Am" or "F# major".'),
-        click.option("--chords", help='As in "Am F C G": one a bar.'),
+        click.option("--chords", metavar="CHORDS|FILE.mid", help='As in "Am F C G": one a bar; or from a MIDI file.'),
+        click.option("--only", metavar="TARGET=BARS,...", help='Where targets act, as in "melody=3-4,intensity=1-2".'),
         click.option(
             "--style",
             multiple=True,

@@ -82,27 +82,39 @@ def make_request(kind: Any, original: wavefile.AudioFile | None = None, **option
 
     names = ("prompt", "style", "intensity", "melody", "parts")
     prompt, style, curve, melody, parts = (options.pop(name) for name in names)
+    only, chords = options.pop("only", None), options.pop("chords", None)
     request = Request(
         id=uuid.uuid4().hex,
         kind=kind,
         prompts=mixed(prompt, style),
-        melody=None if melody is None else controls.read_melody(melody),
         parts=None if parts is None else controls.parse_parts(parts),
+        chords=None if chords is None else controls.chords_from(chords),
         **options,
     )
     controls.check(request)
-    return placed(request, curve, original)
+    return placed(request, original, curve, melody, only)
 
 
-def placed(request: Request, curve: str | None, original: wavefile.AudioFile | None) -> Request:
-    """The request with its intensity curve. BadRequest where IN, grid and curve do not fit together."""
+def placed(
+    request: Request, original: wavefile.AudioFile | None, curve: str | None, melody: Path | None, only: str | None
+) -> Request:
+    """The request with what lies on its grid. BadRequest where IN, grid and targets do not fit together."""
     import msgspec
 
     from engine import controls
 
     frames, rate = (len(original.samples), original.rate) if original else (0, request.rate or MODEL_RATE_HZ)
     tempo_map, place = controls.on_grid(request, frames, rate)
-    if curve is None:
+    on = tempo_map, place.start_bar, request.bars
+    found: dict[str, Any] = {}
+    if curve is not None:
+        found["intensity"] = controls.parse_curve(curve, tempo_map, request.bars, place.start_bar)
+    if melody is not None:
+        found["melody"] = controls.melody_from(melody, *on)
+    if only is not None:
+        found["only"] = controls.only_from(only, *on)
+    if not found:
         return request
-    points = controls.parse_curve(curve, tempo_map, request.bars, place.start_bar)
-    return msgspec.structs.replace(request, intensity=points)
+    whole = msgspec.structs.replace(request, **found)
+    controls.check_targets(whole, tempo_map.bar_start_quarters(sum(on[1:])) - place.start_quarters)
+    return whole

@@ -9,6 +9,7 @@ from engine.controls.harmony import Chord, Key, chord_frames, parse_chords, pars
 from engine.controls.keyed import progression
 from engine.controls.melody import melody_frames, monophonic
 from engine.controls.midifile import read_melody, read_notes
+from engine.controls.parsing import chords_from, melody_from, only_from
 from engine.controls.request import check, check_targets, on_grid, parse_parts, request_map
 
 __all__ = [
@@ -17,10 +18,13 @@ __all__ = [
     "check",
     "check_targets",
     "chord_frames",
+    "chords_from",
     "intensity_envelope",
     "melody_frames",
+    "melody_from",
     "monophonic",
     "on_grid",
+    "only_from",
     "parse_chords",
     "parse_curve",
     "parse_key",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from engine.errors import BadRequest
 from engine.timing import Anchor, TempoMap
 from engine.timing.anchoring import TOLERANCE_MS
-from engine.types import Request
+from engine.types import Only, Request
 
 IN_THE_MIDDLE = ("fill", "vary")
 
@@ -49,6 +51,21 @@ def _check_keep(request: Request) -> None:
             f"keep lists bars between the first and the last of the {request.bars} new ones, which are made anew; got"
             f" {', '.join(map(str, request.keep))}."
         )
+
+
+def check_only(request: Request, quarters: Fraction) -> None:
+    """BadRequest where a target is to act on nothing, past the end of the new bars, or was not given."""
+    for name in Only.__struct_fields__:
+        stretch = getattr(request.only, name)
+        if stretch is None:
+            continue
+        if getattr(request, name) is None:
+            raise BadRequest(f"only.{name} says where {name} acts, but there is none; give it, too.")
+        if not stretch.begin < stretch.end <= quarters:
+            raise BadRequest(
+                f"only.{name} runs from a beat to a later one, at most {quarters}, where the new bars end; got"
+                f" {stretch.begin:g} to {stretch.end:g}."
+            )
 
 
 def check_bars(request: Request, frames: int, rate: int, tempo_map: TempoMap, place: Anchor) -> None:

@@ -7,9 +7,28 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.controls.keyed import NAMES
+from engine.errors import BadRequest
 from engine.types import Note
 
 LEGATO_QUARTERS = 0.125
+RANGE = (48, 96)
+"""The pitches that the model sings, an octave around what it was trained on: C3 to C7 (C4 is middle C, 60)."""
+
+
+def check_range(notes: Sequence[Note]) -> None:
+    """BadRequest for notes that the model does not sing."""
+    low, high = min(note.pitch for note in notes), max(note.pitch for note in notes)
+    if low < RANGE[0] or high > RANGE[1]:
+        raise BadRequest(
+            f"The melody runs from {pitch_name(low)} to {pitch_name(high)}; {pitch_name(RANGE[0])} to"
+            f" {pitch_name(RANGE[1])} can be sung (C4 is middle C): move it by octaves."
+        )
+
+
+def pitch_name(pitch: int) -> str:
+    """As in "F#3", with C4 as middle C."""
+    return f"{NAMES[pitch % 12]}{pitch // 12 - 1}"
 
 
 def monophonic(notes: Iterable[Note]) -> tuple[Note, ...]:

@@ -8,9 +8,10 @@ from typing import cast
 import msgspec
 
 from engine.controls.curve import checked
-from engine.controls.edits import check_edit
+from engine.controls.edits import check_edit, check_only
 from engine.controls.form import check_form
 from engine.controls.harmony import check_chords, parse_key
+from engine.controls.melody import check_range
 from engine.errors import BadRequest
 from engine.timing import (
     Anchor,
@@ -120,11 +121,18 @@ def _check_prompts(request: Request) -> None:
 
 
 def check_targets(request: Request, quarters: Fraction) -> None:
-    """Curve points and melody notes must lie within the new bars, `quarters` long."""
+    """Curve points and melody notes must lie within the new bars, `quarters` long.
+
+    What a live player plays (it comes in pieces) is taken as it is.
+    """
     if request.intensity is not None:
         checked([(point.beat, point.db) for point in request.intensity], quarters)
     if request.melody is not None:
         _check_melody(request.melody, quarters)
+        if request.piece_ms is None:
+            check_range(request.melody)
+    if request.only is not None:
+        check_only(request, quarters)
 
 
 def _check_melody(notes: tuple[Note, ...], quarters: Fraction) -> None:

@@ -32,6 +32,7 @@ from engine.models import features as F
 from engine.models.codec import LATENT_HOP, LATENTS, PATCH
 from engine.models.denoiser import Conditions
 from engine.models.listener import Heard
+from engine.render.partial import acting, restrict
 from engine.render.past import HEARABLE, UNSURE, Encode, Past, Pasts
 from engine.render.source import SILENCE, Check, Source, check_inside, model_view, source_of, unchecked
 from engine.timing import (
@@ -177,7 +178,8 @@ def intensity_of(
         result[ahead:] = float(np.median(level[level > level.max() - 25.0]))
     if request.intensity is not None:
         quarters = quarters_of(place, 0, count - ahead)
-        result[ahead:] = sample_curve(request.intensity, quarters)
+        acts = acting(request.only, "intensity", quarters)
+        result[ahead:] = np.where(acts, sample_curve(request.intensity, quarters), result[ahead:])
         if past is None:
             result[:ahead] = result[ahead]
     return result
@@ -264,11 +266,21 @@ def gather(
     _switch_off(request, targets)
     matrix = K.frame_features(targets, count)
     K.withhold_notes(matrix, ahead * PATCH, count)
+    quarters = quarters_of(place, -ahead * PATCH, count)
+    restrict(matrix, request.only, quarters)
     overall = overall_of(request, float(tempo * factor), sense, hear)
-    target = targets.intensity_db if request.intensity is not None else None
+    target = ridden(request, targets, quarters)
     if past is None:
         return Material(ahead, matrix, overall, torch.zeros(0, LATENTS), under, 0.0, None, target)
     return Material(ahead, matrix, overall, past.latents, under, past.tuning_cents, past.level_db, target)
+
+
+def ridden(request: Request, targets: K.FrameTargets, quarters: NDArray[np.float64]) -> NDArray[np.float32] | None:
+    """The level to ride towards [T], NaN where no curve acts; None without one."""
+    if request.intensity is None or targets.intensity_db is None:
+        return None
+    acts = acting(request.only, "intensity", quarters)
+    return np.where(acts, targets.intensity_db, np.float32(np.nan))
 
 
 def _switch_off(request: Request, targets: K.FrameTargets) -> None:
