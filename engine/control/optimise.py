@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-RATE = 0.05
+RATE = 0.1
 Check = Callable[[], None]
 Make = Callable[[Tensor, int, Check], Tensor]
 """make(noise, passes, check) -> latents; calls check before each pass."""
