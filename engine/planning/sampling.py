@@ -7,7 +7,7 @@ bar, the meter's length, parts that are allowed, a melody only where a lead play
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,11 +18,14 @@ from engine.planning import chords as C
 from engine.planning import drums as D
 from engine.planning import tokens as T
 from engine.planning.bars import over
+from engine.planning.wishes import repeated
 from engine.timing import Meter
 from engine.types import PART_NAMES, PlanBar
 
 MOST_EVENTS = 160
 REMEMBERED_BARS = 12
+ROOM = MOST_EVENTS + 9 * (1 + 2 * T.STEPS)
+"""Events that a model must have room for: what is remembered, and two phrases as full as can be."""
 LEAD, DRUMS = 1 << PART_NAMES.index("lead"), 1 << PART_NAMES.index("drums")
 Logits = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -93,8 +96,12 @@ class _Scribe:
         self.rows: list[list[int]] = []
         if self.fed <= MOST_EVENTS:
             return
-        first = max(0, self.bar - REMEMBERED_BARS) // 4 * 4
-        kept = [(bar, rows) for bar, rows in self.history if bar >= first]
+        kept = self.history
+        for back in range(REMEMBERED_BARS, 0, -4):
+            first = max(0, self.bar - back) // 4 * 4
+            kept = [(bar, rows) for bar, rows in self.history if bar >= first]
+            if sum(len(rows) for _, rows in kept) <= MOST_EVENTS // 2:
+                break
         self.model = self.begin()
         rows, bars = [row for _, rows in kept for row in rows], [bar for bar, rows in kept for _ in rows]
         self.model.feed(rows, bars)
@@ -227,9 +234,21 @@ def write(
     key: T.Key,
     how: Draw,
     rules: Rules,
+    repeats: Mapping[int, int] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[PlanBar, ...]:
-    """Bars for the wishes, which follow the known ones; key: before the first of them. begin: a fresh model."""
+    """Bars for the wishes, which follow the known ones; key: before the first of them. begin: a fresh model.
+
+    repeats: bars that bring back what an earlier one of them has (`wishes.repeats`). `check` is called before each bar
+    and may raise.
+    """
     scribe = _Scribe(begin, key, how, rules)
     for bar, meter in known:
         scribe.known(bar, meter)
-    return tuple(scribe.write(wish, meter) for wish, meter in wishes)
+    written: list[PlanBar] = []
+    for number, (wish, meter) in enumerate(wishes):
+        check()
+        if repeats and number in repeats:
+            wish = repeated(wish, written[repeats[number]])
+        written.append(scribe.write(wish, meter))
+    return tuple(written)
