@@ -32,6 +32,7 @@ from engine.render.level import carried_gain_db
 from engine.render.line import AFTER
 from engine.render.looping import Looped
 from engine.render.past import UNSURE, Pasts
+from engine.render.planned import Planning, heard_before
 from engine.render.reference import References
 from engine.render.sample import latents
 from engine.render.source import Check, unchecked
@@ -69,6 +70,7 @@ class ModelRenderer:
         self.lag_samples = int(bundle.config.get("lag_samples", 0))
         self.ride = True
         self.references, self.pasts = References(networks), Pasts(networks, self.made_by.encode)
+        self.planning = Planning(bundle)
         self._words = lru_cache(maxsize=KEPT_TEXTS)(self._read)
 
     def info(self) -> dict[str, Any]:
@@ -136,6 +138,7 @@ class ModelRenderer:
         place = place_of(request, inline, check)
         started = time.perf_counter()
         sense, reach = self.prompt_sense(request, check), AFTER if request.edit else 0
+        request, plan = self.planning.planned(request, place, sense, partial(heard_before, place, self.pasts), check)
         material = gather(request, place, self.pasts, sense, check, reach)
         edited = self._edit(request, place, material, check)
         context_seconds = time.perf_counter() - started
@@ -156,6 +159,7 @@ class ModelRenderer:
             seed=seed,
             bar_frames=bar_frames,
             context_seconds=context_seconds,
+            plan=plan,
             remarks=tuple(place.remarks),
         )
 
