@@ -27,6 +27,8 @@ JSON_FIELDS = {
     "times_real_time",
     "seed",
     "bundle",
+    "runtime",
+    "threads",
 }
 GENERATE = ("generate", "--prompt", "house", "--tempo", "120", "--bars", "2")
 

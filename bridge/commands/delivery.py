@@ -26,8 +26,10 @@ JSON_FIELDS = (
     "times_real_time",
     "seed",
     "bundle",
+    "runtime",
+    "threads",
 )
-MAKING = ("bundle", "device", "takes", "as_json")
+MAKING = ("bundle", "device", "runtime", "takes", "as_json")
 LARGEST_SEED = 2**53
 
 
@@ -37,6 +39,7 @@ class Making:
 
     bundle: Path | None
     device: str
+    runtime: str | None
     takes: int
     as_json: bool
 
@@ -89,7 +92,7 @@ def seeds_of(request: Request, takes: int) -> list[Request]:
 def deliver(request: Request, making: Making) -> Iterator[Made]:
     """Each take as soon as it is there; whoever iterates writes it. Afterwards it is told: one line of JSON for all."""
     lines = []
-    takes = render_all(seeds_of(request, making.takes), making.bundle, making.device)
+    takes = render_all(seeds_of(request, making.takes), making.bundle, making.device, making.runtime)
     for index, take in enumerate(takes):
         made = Made(making, index, take)
         yield made

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bridge.commands.common import Real, Whole, json_option
+from bridge.commands.common import Real, Whole, json_option, runtime_option
 from engine.types import MAX_BARS, RATE_RANGE_HZ
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
@@ -70,6 +70,7 @@ def shared_options(function: AnyFunction) -> AnyFunction:
         click.option("--parts", help="Which parts play: drums,bass,chords,lead,other."),
         click.option("--bundle", type=wav, metavar="DIR", help="Render here with this bundle, not by an engine."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+        runtime_option,
         click.option(
             "--takes",
             type=Whole(1, MAX_TAKES),

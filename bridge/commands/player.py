@@ -50,15 +50,17 @@ def no_lead_in(report: Report) -> Audio:
     return np.zeros((0, report.channels), np.float32)
 
 
-def render(request: Request, bundle: Path | None = None, device: str = "auto") -> Take:
-    """Renders one request. A bundle that is named is loaded here; else a running engine is asked first."""
-    (take,) = render_all([request], bundle, device)
+def render(request: Request, bundle: Path | None = None, device: str = "auto", runtime: str | None = None) -> Take:
+    """Renders one request: here where a bundle or a runtime is named, else by a running engine if there is one."""
+    (take,) = render_all([request], bundle, device, runtime)
     return take
 
 
-def render_all(requests: list[Request], bundle: Path | None = None, device: str = "auto") -> Iterator[Take]:
+def render_all(
+    requests: list[Request], bundle: Path | None = None, device: str = "auto", runtime: str | None = None
+) -> Iterator[Take]:
     """Renders requests one after another, as `render`; what is loaded is loaded once."""
-    if bundle is None:
+    if bundle is None and runtime is None:
         with contextlib.ExitStack() as stack:
             engine = running_engine(stack)
             if engine is not None:
@@ -67,7 +69,7 @@ def render_all(requests: list[Request], bundle: Path | None = None, device: str 
                     yield by_engine(engine, request)
                 return
         remark(f"no engine answers at {default_endpoint()}; rendering in this process")
-    yield from all_in_process(requests, bundle_path(bundle), device)
+    yield from all_in_process(requests, bundle_path(bundle), device, runtime)
 
 
 def running_engine(stack: contextlib.ExitStack) -> Engine | None:
@@ -89,18 +91,18 @@ def by_engine(engine: Engine, request: Request) -> Take:
     return Take(take.audio, no_lead_in(take.report) if take.lead_in is None else take.lead_in, take.report)
 
 
-def in_process(request: Request, bundle: Path, device: str) -> Take:
+def in_process(request: Request, bundle: Path, device: str, runtime: str | None = None) -> Take:
     """Loads the bundle, renders, and lets go of it. Raises what the request ended with."""
-    (take,) = all_in_process([request], bundle, device)
+    (take,) = all_in_process([request], bundle, device, runtime)
     return take
 
 
-def all_in_process(requests: list[Request], bundle: Path, device: str) -> Iterator[Take]:
+def all_in_process(requests: list[Request], bundle: Path, device: str, runtime: str | None = None) -> Iterator[Take]:
     """As `in_process`, one take after another."""
     from engine.render.load import load_renderer
     from engine.resident import Resident
 
-    resident = Resident(load_renderer(bundle, device))
+    resident = Resident(load_renderer(bundle, device, runtime, remark))
     resident.start()
     try:
         for request in requests:
