@@ -64,10 +64,11 @@ def differences(old: Wishes, new: Wishes) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Context:
-    """Audio [frames, 2] that ends where a job begins; first: its first project frame."""
+    """Audio [frames, 2] that ends where a job begins; first: its first project frame. own: all of it our own bars."""
 
     first: int
     audio: Audio
+    own: bool = False
 
 
 def context_of(side: EngineSide, song: ProjectMap, job: Job, captured: bool = False) -> Context | None:
@@ -81,11 +82,12 @@ def context_of(side: EngineSide, song: ProjectMap, job: Job, captured: bool = Fa
         return None
     if not captured:
         audio, known = side.read(first, frames)
-        if not known.all():
+        own = bool(known.all())
+        if not own:
             heard, there = side.context(first, frames)
             audio, known = np.where(known[:, None], audio, heard), known | there
         if (found := _tail(audio, known, first, side.rate)) is not None:
-            return found
+            return replace(found, own=own)
     return _earlier(side, song, job, frames)
 
 
@@ -145,6 +147,7 @@ def request_for(
         prompts=_prompts(wishes),
         intensity=(CurvePoint(beat=0.0, db=wishes.intensity_db),) if loud else None,
         melody=melody,
+        measure=False,
         piece_ms=PIECE_MS,
         priority=PRIORITY,
         deadline_ms=deadline_ms,

@@ -24,6 +24,7 @@ from engine.models import features as F
 from engine.models.codec import PATCH
 from engine.models.load import Networks
 from engine.models.prompt import sentence_encoder
+from engine.render.adherence import Collected, Judge
 from engine.render.condition import Material, Place, PromptSense, gather, place_of
 from engine.render.decode import PRE_SAMPLES, Decoder
 from engine.render.edits import Edited, edit_of
@@ -71,6 +72,7 @@ class ModelRenderer:
         self.ride = True
         self.references, self.pasts = References(networks), Pasts(networks, self.made_by.encode)
         self.planning = Planning(bundle)
+        self.judge = Judge(networks)
         self._words = lru_cache(maxsize=KEPT_TEXTS)(self._read)
 
     def info(self) -> dict[str, Any]:
@@ -144,6 +146,10 @@ class ModelRenderer:
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
         fitter = Fitter(place.rate, place.channels, place.lines, self._seam(request, place), request.piece_ms)
+        voices, heard = prompt_parts(request), Collected([])
+        judged = self.judge.wants(request, voices)
+        if judged:
+            emit = heard.passing(emit)
         if edited is not None:
             emit = edited.mending(emit)
         progress = rising(progress)
@@ -152,6 +158,7 @@ class ModelRenderer:
                 emit(bar)
             progress(max(0.0, fitter.frames_out / place.lines[-1]))
         bar_frames = tuple(int(n) for n in np.diff(place.lines))
+        adherence = self.judge.adherence(request, place, voices, heard.audio, check) if judged else None
         return Rendered(
             frames=place.lines[-1],
             rate=place.rate,
@@ -159,6 +166,7 @@ class ModelRenderer:
             seed=seed,
             bar_frames=bar_frames,
             context_seconds=context_seconds,
+            adherence=adherence,
             plan=plan,
             remarks=tuple(place.remarks),
         )
