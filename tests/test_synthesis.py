@@ -138,8 +138,12 @@ def test_doubts_are_spreads_on_bins() -> None:
 
 
 def test_noise_planes_are_the_noise_with_centred_phases_and_run_on_past_their_end() -> None:
-    planes, frames = noise_planes(6), NoiseSource(6).frames
+    (planes, gain), frames = noise_planes(6), NoiseSource(6).frames
     signs = np.where(np.arange(F.BINS) % 2, -1, 1)
-    np.testing.assert_allclose(planes[0, : noise.FRAMES] + 1j * planes[1, : noise.FRAMES], frames * signs, atol=1e-5)
+    found = gain * (planes[0, : noise.FRAMES] + 1j * planes[1, : noise.FRAMES])
+    np.testing.assert_allclose(found, frames * signs, atol=1e-5)
+    wave = torch.randn(noise.PERIOD, generator=torch.Generator().manual_seed(6)).numpy()
+    exact = np.fft.rfft(np.roll(wave, F.WINDOW // 2 - 40 * V.HOP)[: F.WINDOW] * F.hann().numpy()) * gain
+    np.testing.assert_allclose(frames[40], exact, atol=1e-4)
     np.testing.assert_array_equal(planes[:, noise.FRAMES :], planes[:, : noise.SPARE])
     assert noise.SPARE >= phase.FRAMES

@@ -17,39 +17,37 @@ PERIOD = 1 << 17
 FRAMES = PERIOD // HOP
 SPARE = 64
 """Frames of the next period behind each table, so that a block of frames is one slice wherever it begins."""
+AT_ONCE = 32
 QUIETEST = 1e-12
 
 
-def _spectrum(seed: int) -> tuple[NDArray[np.complex64], np.float32]:
-    """(a period of the noise [FRAMES, BINS], the gain to a median level of 0 dB)."""
-    wave = torch.randn(PERIOD, generator=torch.Generator().manual_seed(seed)).numpy()
-    around = np.concatenate([wave[-F.WINDOW // 2 :], wave, wave[: F.WINDOW // 2]])
-    spectrum = np.fft.rfft(sliding_window_view(around, F.WINDOW)[:PERIOD:HOP] * F.hann().numpy())
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    level = np.log(np.maximum(power, QUIETEST, out=power), out=power).mean(dtype=np.float64)
-    return np.asarray(spectrum, np.complex64), np.float32(np.exp(-0.5 * level))
-
-
 @lru_cache(maxsize=8)
-def noise_planes(seed: int) -> NDArray[np.float32]:
-    """Real and imaginary part [2, FRAMES + SPARE, BINS], median level 0 dB, phases centred (see `engine.models.phase`).
+def noise_planes(seed: int) -> tuple[NDArray[np.float32], np.float32]:
+    """(real and imaginary part [2, FRAMES + SPARE, BINS] of a period, the gain to a median level of 0 dB).
 
-    Not to be changed. 4.5 MB each; the last few seeds are kept, because a live session keeps its seed.
+    Phases are centred, see `engine.models.phase`. Not to be changed. 4.5 MB each; the last few seeds are kept, because
+    a live session keeps its seed.
     """
-    spectrum, gain = _spectrum(seed)
-    turns = np.where(np.arange(F.BINS) % 2, -gain, gain).astype(np.float32)
-    planes = np.empty((2, FRAMES + SPARE, F.BINS), np.float32)
-    np.multiply(spectrum.real, turns, out=planes[0, :FRAMES])
-    np.multiply(spectrum.imag, turns, out=planes[1, :FRAMES])
+    wave = torch.randn(PERIOD, generator=torch.Generator().manual_seed(seed)).numpy()
+    around = sliding_window_view(np.concatenate([wave[-F.WINDOW // 2 :], wave, wave[: F.WINDOW // 2]]), F.WINDOW)
+    window, signs = F.hann().numpy(), np.where(np.arange(F.BINS) % 2, -1.0, 1.0).astype(np.float32)
+    planes, level = np.empty((2, FRAMES + SPARE, F.BINS), np.float32), 0.0
+    for first in range(0, FRAMES, AT_ONCE):
+        rows = slice(first, first + AT_ONCE)
+        spectrum = np.fft.rfft(around[first * HOP : (first + AT_ONCE) * HOP : HOP] * window)
+        np.multiply(spectrum.real, signs, out=planes[0, rows])
+        np.multiply(spectrum.imag, signs, out=planes[1, rows])
+        power = np.square(planes[0, rows]) + np.square(planes[1, rows])
+        level += float(np.log(np.maximum(power, QUIETEST, out=power), out=power).sum(dtype=np.float64))
     planes[:, FRAMES:] = planes[:, :SPARE]
-    return planes
+    return planes, np.float32(np.exp(-0.5 * level / (FRAMES * F.BINS)))
 
 
 class NoiseSource:
     """The same frames for the same seed and index, phases counted from each frame's start."""
 
     def __init__(self, seed: int) -> None:
-        self.raw, self.gain = _spectrum(seed)
+        self.planes, self.gain = noise_planes(seed)
 
     @property
     def frames(self) -> NDArray[np.complex64]:
@@ -58,4 +56,6 @@ class NoiseSource:
 
     def take(self, first: int, count: int) -> NDArray[np.complex64]:
         """Frames first ... first + count of the looped spectrum, [count, BINS]; median level 0 dB."""
-        return self.raw[np.arange(first, first + count) % FRAMES] * self.gain
+        real, imaginary = self.planes[:, np.arange(first, first + count) % FRAMES]
+        signs = np.where(np.arange(F.BINS) % 2, -self.gain, self.gain)
+        return np.asarray((real + 1j * imaginary) * signs, np.complex64)

@@ -32,7 +32,7 @@ GAMMA = 0.25645 * F.WINDOW**2
 LOW_BINS = 15
 REACH_BINS = 12
 DROP_NEPERS = 3.0
-FRAMES = 32
+FRAMES = 48
 """Frames of a block: its arrays stay in the caches of a core."""
 STRIDE = 1056
 LEAD = 16

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -42,8 +43,11 @@ from engine.models.vocoder import (
 HOP = lows.HOP
 OVERLAP = F.WINDOW // HOP
 MOST_THREADS = 4
+FEWEST = 12
+"""Frames that are not worth sharing. More are cut into an even number of blocks, for two cores."""
 SHARPNESS = 2.0 / (NOISE_SPREAD_DB - TONE_SPREAD_DB)
 Array = NDArray[np.float32]
+Planes = tuple[Array, np.float32]
 
 
 def segments() -> Array:
@@ -59,9 +63,9 @@ def segments() -> Array:
 
 @dataclass
 class Piece:
-    """What one call of `speak` shares between threads. level, doubt [2, N, BINS], frames first ... first + count count.
+    """What one call of `speak` shares between threads: frames first ... first + count of level and doubt [2, N, BINS].
 
-    peaks [count + 1, n] in the lows; position: of the first frame in the noise, whose planes are common and own.
+    peaks [count + 1, n] in the lows; position: of the first frame in the noise, common and own (`noise_planes`).
     """
 
     level: Array
@@ -71,8 +75,8 @@ class Piece:
     peaks: Array
     state: phase.PhaseState
     position: int
-    common: Array
-    own: Array
+    common: Planes
+    own: Planes
     blocks: list[tuple[int, int]] = field(init=False)
     sound: list[Array] = field(init=False)
     linked: list[threading.Event] = field(init=False)
@@ -80,10 +84,10 @@ class Piece:
     failed: bool = False
 
     def __post_init__(self) -> None:
-        number = -(-self.count // phase.FRAMES)
+        number = 1 if self.count <= FEWEST else 2 * -(-self.count // (2 * phase.FRAMES))
         edges = [self.count * k // number for k in range(number + 1)]
         self.blocks = list(itertools.pairwise(edges))
-        self.sound = [self.common[0, :0]] * number
+        self.sound = [self.level[0, 0, :0]] * number
         self.linked = [threading.Event() for _ in self.blocks]
         self.turns = iter(range(number))
 
@@ -104,7 +108,7 @@ class Voice:
         self.hiss = [np.empty((2, *shape), np.float32) for _ in range(2)]
         self.slope = np.empty((phase.FRAMES + SLOPE_FRAMES, F.BINS), np.float32)
         self.spectrum = np.empty(shape, np.complex64)
-        self.frames = np.empty((phase.FRAMES, F.WINDOW), np.float32)
+        self.frames = np.zeros((phase.FRAMES + 2 * OVERLAP - 2, F.WINDOW), np.float32)
         self.segments = segments()
         self.weights = bin_weights("cpu").numpy()
 
@@ -136,7 +140,9 @@ class Voice:
         if first == 0:
             logs[0] = logs[1] if known is None else known
         at_end = end == piece.level.shape[1]
-        self.outline.outline(piece.peaks[first : last + 1], first == 0 and known is None, at_end)
+        peaks = piece.peaks[first : last + 1]
+        peaks = peaks[:, : max(1, int((peaks < lows.NOWHERE).sum(1).max()))]
+        self.outline.outline(peaks, first == 0 and known is None, at_end)
 
     def _speak(self, piece: Piece, first: int, last: int) -> Array:
         """Overlapped sound [2, (last - first + OVERLAP - 1) HOP] of frames first ... last of the levels."""
@@ -145,18 +151,27 @@ class Voice:
         np.cos(phases, out=self.cos[:count])
         np.sin(phases, out=self.sin[:count])
         self._hiss(piece, first, last)
-        out = np.zeros((2, count + OVERLAP - 1, HOP), np.float32)
-        frames, spectrum = self.frames[:count], self.spectrum[:count]
+        out = np.empty((2, count + OVERLAP - 1, HOP), np.float32)
+        frames, spectrum = self.frames[OVERLAP - 1 :][:count], self.spectrum[:count]
+        self.frames[OVERLAP - 1 + count : 2 * OVERLAP - 2 + count] = 0.0
         for channel, hiss in enumerate(self.hiss):
             share = self._share(piece.level[channel], piece.doubt[channel], first, last)
             self._mix(piece.level[channel, first:last], share, hiss[:, :count], spectrum)
             np.fft.irfft(spectrum, axis=-1, out=frames)  # type: ignore[arg-type]
-            for part, gains in enumerate(self.segments):
-                centred = (part + OVERLAP // 2) % OVERLAP
-                shaped = frames[:, centred * HOP : (centred + 1) * HOP]
-                shaped *= gains
-                out[channel, part : part + count] += shaped
+            self._overlap(out[channel])
         return out.reshape(2, -1)
+
+    def _overlap(self, out: Array) -> None:
+        """Add up the windowed frames: hop t of `out` [T, HOP] holds part p of frame t - p, for each p.
+
+        Centred frames begin with their second half.
+        """
+        half, shape = OVERLAP // 2, (len(out), OVERLAP // 2, HOP)
+        strides = (self.frames.strides[0], 4 * HOP - self.frames.strides[0], 4)
+        first = as_strided(self.frames[OVERLAP - 1 :, F.WINDOW // 2 :], shape, strides, writeable=False)
+        second = as_strided(self.frames[OVERLAP - 1 - half :], shape, strides, writeable=False)
+        np.einsum("tph,ph->th", first, self.segments[:half], out=out)
+        out += np.einsum("tph,ph->th", second, self.segments[half:])
 
     def _mix(self, level: Array, share: Array, hiss: Array, out: NDArray[np.complex64]) -> None:
         """Twice the spectrum [T, BINS] of levels in dB, twice the noise's share of them, and noise [2, T, BINS]."""
@@ -198,11 +213,12 @@ class Voice:
         """Noise of left and right; neighbours share all but `vocoder.noise_width` of their power."""
         count, at = last - first, (piece.position + first - piece.first) % noise.FRAMES
         width = self._width(piece.level[:, first:last])
-        shared, apart = np.sqrt(1.0 - width)[:, None], np.sqrt(width)[:, None]
+        (common, loud), (own, own_loud) = piece.common, piece.own
+        shared, apart = loud * np.sqrt(1.0 - width)[:, None], own_loud * np.sqrt(width)[:, None]
         left, right = (hiss[:, :count] for hiss in self.hiss)
         for part in range(2):
-            one = np.multiply(piece.common[part, at : at + count], shared, out=self.a[:count])
-            two = np.multiply(piece.own[part, at : at + count], apart, out=self.b[:count])
+            one = np.multiply(common[part, at : at + count], shared, out=self.a[:count])
+            two = np.multiply(own[part, at : at + count], apart, out=self.b[:count])
             np.add(one, two, out=left[part])
             np.subtract(one, two, out=right[part])
 
@@ -258,7 +274,7 @@ class Synthesis:
         self._helpers = ThreadPoolExecutor(number - 1, "synthesis") if number > 1 else None
         self._helpers_count = number - 1
         self._seeds = (2 * seed + 1, 2 * seed + 2)
-        self._noise: list[Future[Array]] = []
+        self._noise: list[Future[Planes]] = []
         if self._helpers is not None:
             self._noise = [self._helpers.submit(noise.noise_planes, one) for one in self._seeds]
 
@@ -291,7 +307,7 @@ class Synthesis:
         self.position += count
         return self._joined(piece)
 
-    def _planes(self) -> tuple[Array, Array]:
+    def _planes(self) -> tuple[Planes, Planes]:
         ready = [future.result() for future in self._noise] or [noise.noise_planes(seed) for seed in self._seeds]
         return ready[0], ready[1]
 
