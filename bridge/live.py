@@ -1,9 +1,10 @@
 """Live sessions: finds the caches of plugins, serves each with bars ahead of its host's play head.
 
 *Threading*: `attacca-live` owns all sessions. It looks into the cache folder every 0.5 s and turns every 5 ms, sooner
-when a render has something to hand over; a turn is bounded by the work of 8 sessions (see bridge.live_session).
-`command`, `ask` and `close` may be called from any thread; answers come on the live thread and must only be handed on.
-A session that raises is a bug of ours: it is told on stderr, its cache is let go and not taken up again for 5 s.
+when a render has something to hand over or, looked at every 2 ms, a note waits; a turn is bounded by the work of 8
+sessions (see bridge.live_session). It asks to be scheduled before the renderer, where that is permitted. `command`,
+`ask` and `close` may be called from any thread; answers come on the live thread and must only be handed on. A session
+that raises is a bug of ours: it is told on stderr, its cache is let go and not taken up again for 5 s.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from bridge import timeline_cache as caches
 from bridge import timeline_layout as layout
+from bridge.hurry import hurry
 from bridge.live_messages import LiveAudio, LiveCommand, LiveStatus
 from bridge.live_report import check_command, obey, status_of
 from bridge.live_request import STEPS
@@ -30,7 +32,8 @@ from engine.types import Audio
 MAX_SESSIONS = 8
 SCAN_NS = 500_000_000
 REST_NS = 5_000_000_000
-TURN_S = 0.005
+TURN_NS = 5_000_000
+PEEK_S = 0.002
 IDLE_S = 0.1
 MAX_CALLS = 256
 
@@ -63,7 +66,7 @@ class Live:
         self._calls: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
         self._stopping = False
-        self._scan_ns = 0
+        self._scan_ns = self._turned_ns = 0
         self.bugs = 0
         self._thread = threading.Thread(target=self._run, name="attacca-live", daemon=True)
 
@@ -94,15 +97,20 @@ class Live:
             self._wake.set()
 
     def _run(self) -> None:
+        hurry()
         while not self._stopping:
-            self._wake.wait(TURN_S if self._sessions else IDLE_S)
+            woken = self._wake.wait(PEEK_S if self._sessions else IDLE_S)
             self._wake.clear()
             for _ in range(len(self._calls)):
                 self._guard("", self._calls.popleft())
-            if self._clock_ns() - self._scan_ns >= SCAN_NS:
+            now_ns = self._clock_ns()
+            if now_ns - self._scan_ns >= SCAN_NS:
                 self._guard("", self._scan)
+            due = woken or now_ns - self._turned_ns >= TURN_NS
+            if due:
+                self._turned_ns = now_ns
             for instance, session in list(self._sessions.items()):
-                self._guard(instance, session.tick)
+                self._guard(instance, session.tick if due else session.tick_if_stirred)
         for instance in list(self._sessions):
             self._detach(instance)
 

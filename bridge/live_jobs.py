@@ -49,6 +49,10 @@ class Jobs:
         self.job, self.request_id, self._submitted_ns = job, request.id, now_ns
         self._resident.submit(request, inline, self._listen)
 
+    def rehearse(self, name: str, request: Request, inline: Audio | None, seconds: float) -> bool:
+        """Have the engine prepare for a request that may come within `seconds`; False where it cannot."""
+        return self._resident.rehearse(name, request, inline, seconds)
+
     def cancel(self) -> None:
         """Take the running job back; nothing that it still sends is taken."""
         if self.job is not None:

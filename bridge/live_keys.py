@@ -22,6 +22,10 @@ class Keys:
         self._changes: int | None = None
         self._ended: dict[Key, bool] = {}
 
+    def has_news(self) -> bool:
+        """Whether a key moved since the last call of `messages`."""
+        return self._collector.changes != self._changes
+
     def messages(self) -> list[tuple[int, bytes]]:
         """(time.monotonic_ns(), note-on or note-off) of what came since the last call, in order."""
         changes = self._collector.changes

@@ -24,6 +24,7 @@ from bridge.live_jobs import Jobs
 from bridge.live_keys import Keys
 from bridge.live_map import ProjectMap
 from bridge.live_melody import Melody
+from bridge.live_rehearse import Rehearsing
 from bridge.live_request import CONTEXT_S, STEPS, context_of, request_for
 from bridge.live_sync import PositionOf
 from bridge.live_takes import Takes
@@ -62,7 +63,7 @@ class LiveSession:
         self.keys = None if notes is None else Keys(notes, clock_ns())
         self.jobs = Jobs(resident, side.instance, wake)
         self.asks, self.melody, self.takes = Asks(), Melody(), Takes()
-        self.controls = Controls(self)
+        self.controls, self.rehearsing = Controls(self), Rehearsing(self)
         self.quantise: Quantise | None = None
         self.panicked = False
         self.horizon: Horizon | None = None
@@ -92,6 +93,11 @@ class LiveSession:
         return "held" if self.horizon.hold else "ready"
 
     # ---- one turn ------------------------------------------------------------------------
+
+    def tick_if_stirred(self) -> None:
+        """A turn where a note waits; else next to nothing."""
+        if self.side.has_notes() or (self.keys is not None and self.keys.has_news()):
+            self.tick()
 
     def tick(self) -> None:
         """One turn: what was rendered, where the head is, what was asked, what to do about it."""
@@ -199,8 +205,12 @@ class LiveSession:
         if self._carry is not None and self.writer is not None and not self._carry.step(self.side, horizon, self._tell):
             self._carry = None
         self._copy(horizon)
-        if self.jobs.may_begin(now_ns) and (job := horizon.next()) is not None:
+        if not self.jobs.may_begin(now_ns):
+            return
+        if (job := horizon.next()) is not None:
             self._begin(horizon, job, now_ns)
+        elif self._carry is None and not (horizon.silent or horizon.hold):
+            self.rehearsing.tick(horizon, now_ns)
 
     def _begin(self, horizon: Horizon, job: Job, now_ns: int) -> None:
         song, request_id = self.follower.song, self.jobs.next_id()
@@ -210,7 +220,9 @@ class LiveSession:
         for orphan in self._orphans:
             self.asks.takeover(request_id, self.asks.again(orphan))
         self._orphans.clear()
-        context = context_of(self.side, song, job, captured="continue" in kinds)
+        captured = "continue" in kinds
+        context = None if captured else self.rehearsing.context(job)
+        context = context or context_of(self.side, song, job, captured)
         melody = self.melody.targets(job, song)
         deadline_ms = self._deadline_ms(job)
         request, inline = request_for(

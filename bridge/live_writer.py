@@ -28,7 +28,7 @@ class Writer:
     def __init__(self, side: EngineSide, horizon: Horizon, takes: Takes, tell: Tell) -> None:
         self._side, self._horizon, self._takes, self._tell = side, horizon, takes, tell
         self.seam_frames = round(SEAM_SECONDS * side.rate)
-        self.late_frames = 0
+        self.late_frames = self.stores = 0
         self._heard: dict[int, None] = {}
         self._kept: set[int] = set()
         self._joined = False
@@ -138,6 +138,7 @@ class Writer:
     def _store(self, first: int, audio: Audio, end: int) -> None:
         audio = np.ascontiguousarray(audio, np.float32)
         stored = self._side.write(first, audio)
+        self.stores += 1
         if stored == len(audio):
             self._horizon.wrote(first, end)
         else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import os
 import socket
 import struct
 import threading
@@ -17,11 +16,11 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from bridge import protocol
+from bridge.hurry import hurry
 from bridge.osc_codec import MAX_DATAGRAM_BYTES
 from engine.errors import BadRequest, Refused, Unavailable
 
 STOP_S = 0.25
-NICENESS = -11
 Peer = tuple[str, int]
 Hear = Callable[[bytes, Peer], None]
 
@@ -72,15 +71,6 @@ class OscSocket:
                 continue
             if not self._stopping:
                 hear(bytes(view[:size]), (sender[0], sender[1]))
-
-
-def hurry() -> bool:
-    """Have this thread scheduled before ordinary ones; False where that is not permitted."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-    except OSError:
-        return False
-    return True
 
 
 @lru_cache(maxsize=256)

@@ -114,6 +114,11 @@ class EngineSide:
     def counters(self) -> Counters:
         return Counters(*self._open().blocks["counters"].tolist()[0])
 
+    def has_notes(self) -> bool:
+        """Whether the ring holds a note that was not taken out."""
+        ring = self._open().blocks["notes"]
+        return bool(ring["written"][0] != ring["read"][0])
+
     def notes(self) -> list[HeardNote]:
         """Takes all notes out of the ring, oldest first."""
         memory = self._open()

@@ -196,15 +196,30 @@ class Horizon:
             return up(self.grid, loop[0], "now")
         return point
 
+    def landings(self, quantise: Quantise) -> list[Point]:
+        """Where a change asked for now would take hold, and where the next one would that no longer lands there."""
+        first = self.commit(quantise)
+        if not self.head.rolling:
+            return [first]
+        loop, second = self._loop_at(self.head.frame), up(self.grid, first.frame + 1, quantise)
+        if loop and first.frame < loop[1] <= second.frame:
+            second = up(self.grid, loop[0], "now")
+        return [first, second]
+
+    def distance(self, frame: int) -> int:
+        """How many frames from now a frame is heard, by the loop's way."""
+        return self._distance(frame)
+
     def route(self) -> Iterator[tuple[int, int]]:
         """What will be heard from the commit point on, in order: stretches of at most one bar.
 
-        The bar under the head and the next `look_ahead_bars`; at least one stretch, however late renders are.
+        The bar under the head and the next `look_ahead_bars`; at least one stretch, however late renders are. A
+        change that takes hold in the stretch behind them is not kept waiting for the head: it counts as well.
         """
         commit = self._soonest()
         reached = False
         for n, (first, end) in enumerate(islice(self._walk(self.head.frame), MAX_WALK)):
-            if reached and n > self.look_ahead_bars:
+            if reached and n > self.look_ahead_bars + self._is_asked_for(first, end):
                 return
             if reached or first <= commit < end or not self.head.rolling:
                 yield (first if reached else commit), end
@@ -273,6 +288,10 @@ class Horizon:
         if self.head.rolling and self.head.frame < soon < commit and self.playable.until(soon) == soon:
             return soon
         return commit
+
+    def _is_asked_for(self, first: int, end: int) -> bool:
+        """Whether a change that no job follows yet takes hold in first..end."""
+        return any(first <= change.at.frame < end for change in self._pending)
 
     def _runs_out(self) -> bool:
         """Whether what can be played ends before another render could be heard."""

@@ -9,10 +9,14 @@ the lock held; it must only hand the event on. What waits is bounded (64 request
 inline audio): beyond that a request is refused. A deadline that passes ends the request as
 expired, whether it waits or renders. A cancel of a waiting request is answered in the call;
 of a rendering one at the renderer's next check, at most 80 ms later.
+
+What somebody expects to ask soon can be rehearsed: the worker does it while nothing waits, and leaves it at the
+renderer's next check when something comes. One rehearsal of each name waits, 16 in all; newer ones replace older.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import time
@@ -32,6 +36,7 @@ from engine.events import (
     State,
 )
 from engine.queueing import Job, Waiting
+from engine.rehearsing import Rehearsal, Rehearsals, Rehearses
 from engine.tally import Tally, make_report
 from engine.types import Audio, BarAudio, Ending, Rendered, Renderer, Report, Request
 
@@ -60,6 +65,8 @@ class Resident:
         self._waiting = Waiting(max_waiting, max_waiting_bytes)
         self._jobs: dict[str, Job] = {}
         self._rendering: Job | None = None
+        self._rehearsals = Rehearsals()
+        self.rehearsed = 0
         self._state: State = "starting"
         self._order = 0
         self._canary = Canary()
@@ -157,6 +164,17 @@ class Resident:
             self._jobs[job.request.id] = job
         self._enqueue(job)
 
+    def rehearse(self, name: str, request: Request, inline: Audio | None, seconds: float) -> bool:
+        """Prepare for a request that may come within `seconds`; replaces what waits under this name.
+
+        False where the renderer rehearses nothing or too much waits. Nobody is told anything of it.
+        """
+        if not isinstance(self.renderer, Rehearses):
+            return False
+        with self._wake:
+            self._wake.notify()
+            return self._rehearsals.put(name, Rehearsal(request, inline, self._clock() + seconds))
+
     # ---- what it says about itself ----------------------------------------------------------
 
     def health(self) -> Health:
@@ -199,15 +217,32 @@ class Resident:
         finally:
             self._warm.set()
         while self._warm_error is None and (job := self._next()) is not None:
-            self._run(job)
+            if isinstance(job, Job):
+                self._run(job)
+            else:
+                self._rehearse(job)
+
+    def _rehearse(self, rehearsal: Rehearsal) -> None:
+        """Prepare until something waits; a rehearsal that fails is forgotten, for its render will say why."""
+        renderer = self.renderer
+        assert isinstance(renderer, Rehearses)
+        with contextlib.suppress(Exception):
+            renderer.rehearse(rehearsal.request, rehearsal.inline, self._is_wanted)
+            self.rehearsed += 1
+
+    def _is_wanted(self) -> bool:
+        """Whether the worker has something better to do."""
+        with self._wake:
+            return bool(len(self._waiting)) or self._state in ("stopping", "stopped")
 
     def _first_canary(self) -> None:
         self.canary(lambda health: None)
         job = self._next()
-        if job is not None:
+        if isinstance(job, Job):
             self._run(job)
 
-    def _next(self) -> Job | None:
+    def _next(self) -> Job | Rehearsal | None:
+        """What to do now: a job, else a rehearsal; None: stop."""
         with self._wake:
             while self._state not in ("stopping", "stopped"):
                 job = self._waiting.pop()
@@ -216,6 +251,8 @@ class Resident:
                     job.started_s = job.checked_s = self._clock()
                     self._rendering = job
                     return job
+                if (rehearsal := self._rehearsals.pop(self._clock())) is not None:
+                    return rehearsal
                 self._wake.wait()
             return None
 

@@ -124,21 +124,21 @@ class Host:
         off_quarters = (here.bar - told.bar) * here.numerator * 4 / here.denominator + here.quarter - told.quarter
         return abs(here.tempo - told.tempo) < 1e-4 and abs(off_quarters) * 60 * self.song.rate / here.tempo <= 1.5
 
-    def look(self) -> tuple[Audio, bool]:
-        """The block at the play head and whether all of it is there."""
-        frames = self._frames()
-        audio, known = self.side.play(self.frame, frames)
-        return audio, bool(known.all()) and self.on_grid()
+    def look(self) -> Block:
+        """The block at the play head; there: all of it, on the grid of the one map that it was rendered for."""
+        generation = self.side.segments()[0]
+        audio, known = self.side.play(self.frame, self._frames())
+        there = bool(known.all()) and self.on_grid() and self.side.segments()[0] == generation
+        return Block(self.frame, audio, there, generation)
 
-    def step(self) -> Block:
-        """One block: report, capture the track's input, play, move on."""
+    def step(self, seen: Block | None = None) -> Block:
+        """One block: report, capture the track's input, play (what was seen, if it was looked at), move on."""
         self.report()
         frames = self._frames()
         if self.tone:
             sound = self.tone * np.sin(np.arange(self.frame, self.frame + frames) * 0.05)
             self.side.capture(self.frame, np.repeat(sound.astype(np.float32)[:, None], 2, axis=1))
-        audio, there = self.look()
-        block = Block(self.frame, audio, there, self.side.segments()[0])
+        block = seen or self.look()
         self.played.append(block)
         if self.playing:
             self.frame += frames
@@ -155,14 +155,26 @@ class Host:
         """Play on. With `speed` by the clock (1: as heard); without, an offline host that waits for each block."""
         begin, start, played = time.monotonic(), len(self.played), 0
         while played < frames:
-            if speed is None and not self.look()[1]:
-                self.report()
-                wait(lambda: self.look()[1], f"frame {self.frame} to be there")
+            seen = self._wait_for_block() if speed is None else None
             played += self._frames()
-            self.step()
+            self.step(seen)
             if speed is not None:
                 time.sleep(max(0.0, begin + played / self.song.rate / speed - time.monotonic()))
         return self.played[start:]
+
+    def _wait_for_block(self) -> Block:
+        """As an offline host does: the block at the play head, once it is there."""
+        seen = self.look()
+        if not seen.there:
+            self.report()
+
+            def there() -> bool:
+                nonlocal seen
+                seen = self.look()
+                return seen.there
+
+            wait(there, f"frame {self.frame} to be there")
+        return seen
 
     def locate(self, frame: int) -> None:
         self.frame, self.jumps = frame, self.jumps + 1

@@ -470,3 +470,38 @@ def test_whatever_comes_jobs_lie_ahead_and_are_finite(steps: list[tuple[str, obj
             assert job.until_bar - job.at.bar <= 6
             h.began(job)
         assert h.ready()[1] >= h.head.frame
+
+
+def test_landings_are_where_the_next_changes_take_hold() -> None:
+    h = horizon(frame=100)
+    settle(h)
+    for quantise, step in (("beat", BAR // 4), ("bar", BAR)):
+        first, second = h.landings(quantise)
+        assert first == h.commit(quantise) and second.frame == first.frame + step
+        assert h.change("note", quantise).at == first
+    h.see(Head(100, False))
+    assert h.landings("beat") == [h.commit("beat")] and h.landings("beat")[0].frame == 0
+
+
+def test_landings_turn_with_the_loop() -> None:
+    h = horizon(frame=3 * BAR - 600, loop=(BAR, 3 * BAR))
+    assert [point.frame for point in h.landings("beat")] == [BAR, BAR + 500]
+    h = horizon(frame=3 * BAR - 900, loop=(BAR, 3 * BAR))
+    assert [point.frame for point in h.landings("beat")] == [3 * BAR - 500, BAR]
+
+
+def test_a_change_right_behind_the_route_is_not_kept_waiting() -> None:
+    """With one bar of look-ahead a change on a bar line may lie a bar further; it is rendered at once, and alone."""
+    h = horizon(look_ahead_bars=1)
+    h.found(0, 2 * BAR)
+    h.see(Head(BAR - 300, True, block_frames=10))
+    assert h.next() is None
+    change = h.change("note", "bar")
+    assert change.at.frame == 2 * BAR
+    job = h.next()
+    assert job is not None and job.at.frame == 2 * BAR and job.obeys == (change.serial,)
+    h.began(job)
+    assert h.wanted()
+    h.wrote(job.at.frame, job.end)
+    h.ended()
+    assert h.next() is None

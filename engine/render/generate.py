@@ -35,6 +35,7 @@ from engine.render.looping import Looped
 from engine.render.past import UNSURE, Pasts
 from engine.render.planned import Planning, heard_before
 from engine.render.reference import References
+from engine.render.rehearse import rehearse
 from engine.render.sample import latents
 from engine.render.source import Check, unchecked
 from engine.render.strengths import strengths_of
@@ -171,7 +172,10 @@ class ModelRenderer:
             remarks=tuple(place.remarks),
         )
 
-    def _edit(self, request: Request, place: Place, material: Material, check: Check) -> Edited | Looped | None:
+    def rehearse(self, request: Request, inline: Audio | None, cancelled: Callable[[], bool]) -> None:
+        """Work out beforehand what `request` would ask of its context; raises Cancelled between two answers."""
+
+        def _edit(self, request: Request, place: Place, material: Material, check: Check) -> Edited | Looped | None:
         if request.edit is None:
             return None
         return (
