@@ -175,7 +175,13 @@ class ModelRenderer:
     def rehearse(self, request: Request, inline: Audio | None, cancelled: Callable[[], bool]) -> None:
         """Work out beforehand what `request` would ask of its context; raises Cancelled between two answers."""
 
-        def _edit(self, request: Request, place: Place, material: Material, check: Check) -> Edited | Looped | None:
+        def check() -> None:
+            if cancelled():
+                raise Cancelled("cancelled while it was rehearsed")
+
+        rehearse(request, inline, self.pasts, check)
+
+    def _edit(self, request: Request, place: Place, material: Material, check: Check) -> Edited | Looped | None:
         if request.edit is None:
             return None
         return (
