@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from bridge.commands import common, doctor, edit, listen, live, render, study
+from bridge.commands import common, doctor, edit, listen, live, plan, render, study
 
 
 def version() -> str:
@@ -32,6 +32,7 @@ COMMANDS: tuple[click.Command, ...] = (
     render.generate,
     render.continue_,
     *edit.COMMANDS,
+    plan.plan,
     listen.play,
     listen.demo,
     study.train,

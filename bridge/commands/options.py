@@ -61,7 +61,7 @@ def shared_options(function: AnyFunction) -> AnyFunction:
             metavar="FILE[:WEIGHT]",
             help="Sound like this file's first 20 s; mixes with --prompt and further --style.",
         ),
-        click.option("--form", metavar="LETTERS", help='Sections by bars, as in "AABA"; needs --refine.'),
+        click.option("--form", metavar="LETTERS", help='Sections by bars, as in "AABA"; needs --refine or a plan.'),
         click.option(
             "--refine",
             metavar="K|SECONDS",

@@ -18,6 +18,7 @@ from bridge.commands.options import (
     tempo_option,
     wav,
 )
+from bridge.commands.plan import Planned, plan_options
 from bridge.requests import mixed
 from engine.errors import BadRequest
 from engine.types import MODEL_RATE_HZ, Request
@@ -26,6 +27,7 @@ from engine.types import MODEL_RATE_HZ, Request
 @click.command()
 @prompt_option
 @click.option("--tempo", required=True, help='Quarters per minute, 20-400, or a map "bar:bpm,bar:bpm,...".')
+@plan_options
 @music_options
 def generate(output: Path, rate: int | None, **options: Any) -> None:
     """New bars from a prompt: words, the style of a file, or a mix of both."""
@@ -33,9 +35,11 @@ def generate(output: Path, rate: int | None, **options: Any) -> None:
         raise BadRequest('Say what it should sound like: --prompt "warm deep house", --style FILE.wav, or both.')
     making = Making.of(options)
     check_takes(making, [("-o", output)])
-    request = make_request("generate", rate=rate or MODEL_RATE_HZ, **options)
+    planned = Planned.of(options, making)
+    request = make_request("generate", rate=rate or MODEL_RATE_HZ, plan=planned.field, **options)
     for made in deliver(request, making):
         made.write(output, made.take.audio, made.take.report.rate)
+        planned.write(made, request)
 
 
 @click.command("continue")
@@ -45,6 +49,7 @@ def generate(output: Path, rate: int | None, **options: Any) -> None:
 @source_bars_option
 @click.option("--at-bar", type=Whole(0, 100_000), help="Start at this bar of IN (from 0), not at its end.")
 @click.option("--joined", type=wav, metavar="ALL.wav", help="Also write IN and the new bars as one file.")
+@plan_options
 @music_options
 def continue_(source: Path, output: Path, joined: Path | None, **options: Any) -> None:
     """New bars that go on from the audio file IN; without a prompt they sound like it."""
@@ -52,12 +57,14 @@ def continue_(source: Path, output: Path, joined: Path | None, **options: Any) -
     original = source_file(source, making, options, [("-o", output), ("--joined", joined)])
     if joined and options["rate"] not in (None, original.rate):
         raise BadRequest(f"--joined keeps IN's rate of {original.rate} Hz; leave --rate away.")
-    request = make_request("continue", original, source=str(source.resolve()), **options)
+    planned = Planned.of(options, making)
+    request = make_request("continue", original, source=str(source.resolve()), plan=planned.field, **options)
     for made in deliver(request, making):
         if joined:
             whole = joining.join_exactly(original, request, made.take.audio, made.take.lead_in)
             made.write(joined, whole, original.rate, original.subtype)
         made.write(output, made.take.audio, made.take.report.rate)
+        planned.write(made, request)
 
 
 def source_file(

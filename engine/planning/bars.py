@@ -71,6 +71,11 @@ def says_nothing(plan: Plan) -> bool:
     return all(all(getattr(bar, name) in (None, ()) for name in FIELDS) for bar in plan.bars)
 
 
+def has_open(bars: Iterable[PlanBar]) -> bool:
+    """Whether any field of any bar is left open."""
+    return any(getattr(bar, name) is None for bar in bars for name in FIELDS)
+
+
 def over(bar: PlanBar, below: PlanBar) -> PlanBar:
     """What `bar` says, and where it says nothing what `below` says."""
     return PlanBar(**{n: v if (v := getattr(bar, n)) is not None else getattr(below, n) for n in FIELDS})

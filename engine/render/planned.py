@@ -6,9 +6,12 @@ milliseconds and asks between bars whether it was cancelled.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -22,16 +25,17 @@ from engine.models.planner import FILE, Planner, Writer, facts_vector, load_plan
 from engine.planning import chords as C
 from engine.planning import sampling
 from engine.planning import tokens as T
-from engine.planning.bars import OPEN, meter_text
+from engine.planning.bars import OPEN, has_open, meter_text
 from engine.planning.conditions import conditioned, fitted
 from engine.planning.sampling import Draw, Rules
 from engine.planning.wishes import repeats, wishes_of
-from engine.render.condition import Place, PromptSense, past_of
+from engine.render.condition import Place, PromptSense, past_of, place_of
 from engine.render.past import Pasts
-from engine.render.source import Check, to_stereo
+from engine.render.source import Check, to_stereo, unchecked
 from engine.timing import Meter
 from engine.types import Plan, PlanBar, Request
 
+VARIABLE = "ATTACCA_PLANNER"
 KNOWN_BARS = 8
 LEVELS_DB = (-60.0, 6.0)
 USUAL = Draw(temperature=0.9, top_p=0.95)
@@ -53,15 +57,16 @@ class Planning:
     """Plans for a renderer's requests."""
 
     def __init__(self, bundle: Bundle) -> None:
+        """file: the planner's weights: those that ATTACCA_PLANNER names, else the bundle's."""
         self.bundle = bundle
+        self.file = Path(os.environ.get(VARIABLE) or bundle.folder / FILE)
 
     @cached_property
     def model(self) -> Planner:
-        """The bundle's planner; Unavailable where it has none."""
-        path = self.bundle.folder / FILE
-        if not path.is_file():
-            raise Unavailable(NO_PLANNER.format(file=FILE))
-        return load_planner(path)
+        """The planner; Unavailable where there is none."""
+        if not self.file.is_file():
+            raise Unavailable(NO_PLANNER.format(file=self.file.name))
+        return load_planner(self.file)
 
     def planned(
         self, request: Request, place: Place, sense: PromptSense, hear: HEAR, check: Check, how: Draw = USUAL
@@ -84,12 +89,12 @@ class Planning:
         meters = meters_of(place, request.bars)
         sent = request.plan if isinstance(request.plan, Plan) else Plan(bars=(OPEN,), meter=str(meters[0]), fill=True)
         plan = fitted(sent, request.bars, meters)
-        if plan.fill:
+        if plan.fill and has_open(plan.bars):
             tempo = float(place.tempo_map.tempo_at(place.anchor.begin_quarters))
             situation = Situation(sense, hear(), known_bars(place), tempo)
             bars = self.write(request, plan.bars, meters, situation, how, check)
-            plan = Plan(bars=bars, meter=meter_text(meters))
-        return plan
+            plan = Plan(bars=bars)
+        return msgspec.structs.replace(plan, meter=meter_text(meters), fill=False)
 
     def write(
         self,
@@ -179,3 +184,23 @@ def drawn_key(
     weights = np.ones(len(table)) if prompt is None else prompt[: len(table)].astype(np.float64) + 1e-6
     chances = weights @ table
     return T.Key(int(rng.integers(12)), C.MODE_NAMES[int(rng.choice(len(chances), p=chances / chances.sum()))])
+
+
+class Reader(Protocol):
+    """What of a renderer a plan needs (engine.render.generate.ModelRenderer)."""
+
+    planning: Planning
+    pasts: Pasts
+
+    def prompt_sense(self, request: Request, check: Check = unchecked) -> PromptSense: ...
+
+
+def plan_alone(reader: Reader, request: Request, how: Draw = USUAL) -> tuple[Plan, tuple[str, ...]]:
+    """(the plan of a request that asks for one, remarks); nothing is rendered."""
+    assert request.plan is not False
+    request = seeded(request)
+    place = place_of(request, None)
+    sense = reader.prompt_sense(request)
+    plan = reader.planning.plan_of(request, place, sense, partial(heard_before, place, reader.pasts), unchecked, how)
+    assert plan is not None
+    return plan, tuple(place.remarks)
