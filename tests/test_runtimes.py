@@ -85,6 +85,23 @@ def test_latents_are_those_of_torch(renderers: Runtimes, name: str, count: int, 
 
 
 @pytest.mark.parametrize("name", ONNX)
+@pytest.mark.parametrize("place", [1, 5, 8])
+def test_latents_on_the_way_are_those_of_torch(renderers: Runtimes, name: str, place: int) -> None:
+    """What "vary" asks for: held latents, noised some eighths of the way and denoised again."""
+    given = probe.conditions(renderers["torch"].networks.student.config, torch.Generator().manual_seed(7), 24)
+    held = torch.randn(1, 24, LATENTS, generator=torch.Generator().manual_seed(8))
+
+    def made(runtime: str) -> torch.Tensor:
+        draws = torch.Generator().manual_seed(9)
+        noise = lambda: torch.randn(1, 24, LATENTS, generator=draws)  # noqa: E731
+        guidance = torch.full((1,), 1.5)
+        return renderers[runtime].made_by.resample(given, held, noise, place, 3, guidance, lambda: None)
+
+    errors = probe.errors({"z": made(name)}, {"z": made("torch")})
+    assert errors["z"] < probe.TOLERANCE[name]
+
+
+@pytest.mark.parametrize("name", ONNX)
 @pytest.mark.parametrize("count", [1, 2, 50])
 def test_codec_and_vocoder_are_those_of_torch(renderers: Runtimes, name: str, count: int) -> None:
     generator = torch.Generator().manual_seed(count)

@@ -19,7 +19,7 @@ from torch import Tensor
 from engine.diffusion import restart
 from engine.models import conditions as K
 from engine.models.codec import LATENTS, PATCH
-from engine.models.denoiser import INTENSITY_FEATURES, Conditions, Denoiser
+from engine.models.denoiser import INTENSITY_FEATURES, Conditions
 from engine.render.condition import CONTEXT, Material, Place
 from engine.render.level import power_db, smoothed_db
 from engine.render.line import AFTER, Line, holes_of, line_of
@@ -50,7 +50,6 @@ class Edited:
     def make(
         self,
         runtime: Runtime,
-        student: Denoiser,
         material: Material,
         steps: int,
         guidance: Tensor,
@@ -61,7 +60,7 @@ class Edited:
         generator = torch.Generator().manual_seed(seed)
         for hole in self.holes:
             for span in pieces(hole):
-                self._piece(runtime, student, material, span, steps, guidance, generator, check)
+                self._piece(runtime, material, span, steps, guidance, generator, check)
         return self.line.latents[self.line.before - UNSURE : self.last + self.line.before]
 
     @property
@@ -74,7 +73,6 @@ class Edited:
     def _piece(
         self,
         runtime: Runtime,
-        student: Denoiser,
         material: Material,
         span: tuple[int, int],
         steps: int,
@@ -95,7 +93,7 @@ class Edited:
             clean = runtime.sample(given, draw, steps, guidance, check)[0]
         else:
             held = self.line.latents[None, low + self.line.before : high + self.line.before]
-            clean = restart.sample(student, given, held, draw, self.place_eighths, steps, guidance, check)[0]
+            clean = runtime.resample(given, held, draw, self.place_eighths, steps, guidance, check)[0]
         here = slice(first + self.line.before, last + self.line.before)
         self.line.latents[here] = clean[first - low : last - low]
         self.line.known[here] = True

@@ -72,8 +72,8 @@ class ModelRenderer:
         self.lag_samples = int(bundle.config.get("lag_samples", 0))
         self.ride = True
         self.references, self.pasts = References(networks), Pasts(networks, self.made_by.encode)
-        self.planning = Planning(bundle)
         self.judge = Judge(networks)
+        self.planning = Planning(bundle)
         self._words = lru_cache(maxsize=KEPT_TEXTS)(self._read)
 
     def info(self) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class ModelRenderer:
         if isinstance(edited, Looped):
             speak = partial(self._speak, request, material, seed, cancelled)
             edited = edited.edited(torch.cat(list(plain)), material, speak, self.made_by.encode, check)
-        yield edited.make(self.made_by, self.networks.student, material, request.steps, guidance, seed, check)
+        yield edited.make(self.made_by, material, request.steps, guidance, seed, check)
 
     def _speak(
         self, request: Request, material: Material, seed: int, cancelled: Callable[[], bool], made: Tensor

@@ -34,6 +34,12 @@ class Runtime(Decodes, Protocol):
         """Clean latents [1, N, 64] in `steps` passes. guidance: [1], or [1, GROUPS]; see `engine.models.denoiser`."""
         ...
 
+    def resample(
+        self, given: Conditions, held: Tensor, draw: Draw, place: int, steps: int, guidance: Tensor, check: Check
+    ) -> Tensor:
+        """Clean latents [1, N, 64] near `held`, noised `place` eighths of the way; see `engine.diffusion.restart`."""
+        ...
+
     def encode(self, features: Tensor) -> Tensor:
         """Latents [1, N, 64] of features [1, 8 N, CHANNELS] in dB."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from engine.diffusion import restart
 from engine.models.denoiser import Conditions
 from engine.models.load import Networks
 from engine.render.sample import few_step
@@ -22,6 +23,11 @@ class TorchRuntime:
 
     def sample(self, given: Conditions, draw: Draw, steps: int, guidance: Tensor, check: Check) -> Tensor:
         return few_step(self.networks.student, given, draw, steps, guidance, check)
+
+    def resample(
+        self, given: Conditions, held: Tensor, draw: Draw, place: int, steps: int, guidance: Tensor, check: Check
+    ) -> Tensor:
+        return restart.sample(self.networks.student, given, held, draw, place, steps, guidance, check)
 
     @torch.no_grad()
     def encode(self, features: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.diffusion import consistency, jumps
+from engine.diffusion import consistency, jumps, restart
+from engine.diffusion.flow import diffuse
 from engine.models import features as F
 from engine.models.codec import LATENTS, PATCH
 from engine.models.denoiser import Conditions, Denoiser, jump_features, sinusoid
@@ -79,6 +80,17 @@ class OnnxRuntime:
             return window.jump(draw(), jumps.jump_lengths(steps), check)
         return window.denoise(draw, consistency.sampling_times(steps), check)
 
+    def resample(
+        self, given: Conditions, held: Tensor, draw: Draw, place: int, steps: int, guidance: Tensor, check: Check
+    ) -> Tensor:
+        """See `engine.runtimes.base.Runtime`. Students without jumps do it in torch."""
+        if not self.student.config.jumps:
+            return restart.sample(self.student, given, held, draw, place, steps, guidance, check)
+        noise, start = draw(), place / restart.PLACES
+        time = torch.full((1,), start)
+        begun = jumps.pinned(diffuse(held, noise, time), noise, time, given)
+        return Window(self, given, guidance).jump(noise, restart.lengths_from(place, steps), check, begun, start)
+
     @torch.no_grad()
     def encode(self, features: Tensor) -> Tensor:
         count = features.shape[1] // PATCH
@@ -130,11 +142,14 @@ class Window:
         return shared.numpy()
 
     @torch.no_grad()
-    def jump(self, noise: Tensor, lengths: list[float], check: Check) -> Tensor:
-        """`engine.diffusion.jumps.sample`, the jumps and what is known in the graph."""
-        ends = 1.0 - torch.tensor(lengths).cumsum(0)
+    def jump(
+        self, noise: Tensor, lengths: list[float], check: Check, begun: Tensor | None = None, start: float = 1.0
+    ) -> Tensor:
+        """`engine.diffusion.jumps.sample`, the jumps and what is known in the graph; from `begun` at time `start`."""
+        ends = start - torch.tensor(lengths).cumsum(0)
         shared = self.prepare(ends + torch.tensor(lengths), torch.tensor(lengths))
-        z, spare = noise[0].numpy().copy(), np.empty(noise.shape[1:], np.float32)
+        z = (noise if begun is None else begun)[0].numpy().copy()
+        spare = np.empty_like(z)
         self.step.give(noise=noise[0].numpy())
         for index, length in enumerate(lengths):
             check()
