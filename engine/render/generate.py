@@ -26,6 +26,7 @@ from engine.models.load import Networks
 from engine.models.prompt import sentence_encoder
 from engine.render.adherence import Collected, Judge
 from engine.render.condition import Material, Place, PromptSense, gather, place_of
+from engine.render.crops import apart, at_once, in_pieces
 from engine.render.decode import PRE_SAMPLES, Decoder
 from engine.render.edits import Edited, edit_of
 from engine.render.fit import Fitter
@@ -222,19 +223,26 @@ class ModelRenderer:
         if request.refine is not None and edited is None:
             yield from refined(self.networks, request, place, material, guidance, seed, cancelled, progress)
             return
-        plain = latents(self.made_by, material, place.latents, request.steps, guidance, seed, cancelled)
-        if edited is None:
-            yield from plain
-            return
 
         def check() -> None:
             if cancelled():
                 raise Cancelled("cancelled while it rendered")
 
+        told = material, place.latents, request.steps, guidance, seed
+        plain: Iterator[Tensor] = latents(self.made_by, *told, cancelled)
+        if request.long == "fused":
+            plain = in_pieces(at_once(self.networks.student, *told, check))
+        elif request.long == "independent":
+            plain = in_pieces(apart(self.made_by, *told, check))
+        if edited is None:
+            yield from plain
+            return
+
         if isinstance(edited, Looped):
             speak = partial(self._speak, request, material, seed, cancelled)
             edited = edited.edited(torch.cat(list(plain)), material, speak, self.made_by.encode, check)
-        yield edited.make(self.made_by, material, request.steps, guidance, seed, check)
+        made = edited.make(self.made_by, material, request.steps, guidance, seed, check)
+        yield from in_pieces(made, 3)
 
     def _speak(
         self, request: Request, material: Material, seed: int, cancelled: Callable[[], bool], made: Tensor
