@@ -21,7 +21,7 @@ from engine.models.joint import Joint
 from engine.render.condition import gather, place_of
 from engine.render.generate import ModelRenderer
 from engine.render.sample import latents
-from engine.types import CurvePoint, Note, PromptPart, Renderer, Request, Strengths
+from engine.types import CurvePoint, Note, Only, PromptPart, Renderer, Request, Strengths, Stretch
 from tests.rendering import follow, sound
 from tests.tiny_bundle import ask, play, untrained
 
@@ -161,6 +161,15 @@ def test_strengths_weigh_targets_and_switch_them_off(model: ModelRenderer) -> No
     strengths = Strengths(intensity=0.0, melody=2.0, prompt=0.0)
     found = targets_of(model, intensity=CURVE, melody=NOTES, prompts=(PromptPart(text="jazz"),), strengths=strengths)
     assert [(one.name, one.weight) for one in found] == [("melody", 2.0)]
+
+
+def test_targets_act_where_they_are_to(model: ModelRenderer) -> None:
+    """Over the first of two bars: the curve to its line, the melody's second note not at all."""
+    only = Only(intensity=Stretch(begin=0, end=4), melody=Stretch(begin=0, end=2))
+    level, melody = targets_of(model, intensity=CURVE, melody=NOTES, only=only)
+    assert isinstance(level, Intensity) and isinstance(melody, Melody) and level.mask is not None
+    assert level.mask.sum() == pytest.approx(2 * F.FRAME_RATE_HZ, abs=1) and bool(level.mask[0])
+    assert (melody.pitch == 64).any() and not (melody.pitch == 67).any()
 
 
 def test_pitches_near_changes_are_not_judged() -> None:

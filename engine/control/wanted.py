@@ -16,6 +16,7 @@ from engine.models.codec import PATCH
 from engine.models.joint import Joint
 from engine.models.prompt import sentence_encoder
 from engine.render.condition import Material, Place, quarters_of
+from engine.render.partial import acting
 from engine.types import Request
 
 EDGE_FRAMES = 5
@@ -29,15 +30,18 @@ def budget_of(refine: str) -> Budget:
 
 def wanted(request: Request, place: Place, material: Material, listener: object) -> list[Target]:
     """Targets over the new bars: the request's curve, melody and form, and its prompts' words where the bundle's
-    `listener` places sound beside words. A strength of 0 leaves its target out, others weigh it.
+    `listener` places sound beside words; each where it acts. A strength of 0 leaves its target out, others weigh it.
     """
     frames = int(place.seconds * F.RATE_HZ / F.HOP)
     strengths, found = request.strengths, list[Target]()
+    quarters = quarters_of(place, 0, frames)
     if request.intensity is not None and material.target_db is not None and strengths.intensity != 0:
         level = material.target_db[material.before * PATCH :][:frames]
-        found.append(Intensity(torch.from_numpy(np.ascontiguousarray(level)), weight=_weight(strengths.intensity)))
+        acts = torch.from_numpy(acting(request.only, "intensity", quarters))
+        found.append(Intensity(torch.from_numpy(level.copy()), acts, weight=_weight(strengths.intensity)))
     if request.melody is not None and strengths.melody != 0:
-        pitch = judged_pitch(melody_frames(request.melody, quarters_of(place, 0, frames))[0])
+        pitch = judged_pitch(melody_frames(request.melody, quarters)[0])
+        pitch[~acting(request.only, "melody", quarters)] = -1
         found.append(Melody(torch.from_numpy(pitch), weight=_weight(strengths.melody)))
     if request.form is not None:
         letters = list(parse_form(request.form, request.bars))

@@ -1,0 +1,210 @@
+"""What the control benchmark asks for, and how each clip is scored: tasks with a target, and without it.
+
+Tempi, curves and melodies are written here and stand in no corpus; words are phrasings that no training saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import soundfile
+
+from benchmarks.melodies import TUNES
+from bridge.demo import LOOP
+from engine.controls.form import parse_form
+from engine.controls.request import on_grid
+from engine.training.metrics import ditto, probe, seam
+from engine.training.metrics.control import TimedNote, chroma_at, frame_targets, intensity_mse, melody_score
+from engine.training.metrics.phrasings import UNSEEN
+from engine.types import MODEL_RATE_HZ, Audio, CurvePoint, InlineAudio, PromptPart, Request
+
+FIRST_SEED = 70_000
+SECONDS = 6.0
+CURVES = ("ramp", "swell", "drop", "steps")
+FORMS = ("ABA", "AAB", "AB", "ABC")
+LOOP_BARS, LOOP_TEMPO = 4, "120"
+INTENSITY = "intensity MSE, dB^2"
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Ears:
+    """Judges that no optimiser has seen, where there are any: the melody probe, and the style judge as a function
+    from sound to log-probabilities of named styles. similarity: cosine of sound and words in the joint space."""
+
+    probe: probe.Probe | None = None
+    styles: Callable[[Audio], dict[str, float]] | None = None
+    similarity: Callable[[str, Audio], float] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """asked: the request with its target; free: the same without; targets: names of those that are optimised.
+
+    trained: whether the target is a condition of the model as well (a form is not).
+    """
+
+    kind: str
+    name: str
+    asked: Request
+    free: Request
+    targets: tuple[str, ...]
+    score: Callable[[Audio, Ears], Scores]
+    inline: Audio | None = None
+    trained: bool = True
+
+
+def curve(kind: str, quarters: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+    """(beat, dBFS) points. Nothing falls or rises by more than a 1 s window can show."""
+    low, high, at = float(rng.uniform(-34, -26)), float(rng.uniform(-17, -12)), float(rng.uniform(0.4, 0.6)) * quarters
+    middle, third = (low + high) / 2, quarters / 3
+    points = {
+        "ramp": ((0, low), (quarters, high)),
+        "swell": ((0, low), (at, high), (quarters, low)),
+        "drop": ((0, high), (at - 2, high), (at - 1, low), (at + 1, low), (at + 2, high)),
+        "steps": ((third - 1, low), (third, middle), (2 * third, middle), (2 * third + 1, high)),
+    }
+    return tuple((max(0.0, float(beat)), float(db)) for beat, db in points[kind])
+
+
+def style_of(index: int) -> tuple[str, str]:
+    """(style, words that ask for it): every style in turn, then in other words."""
+    names = sorted(UNSEEN)
+    style = names[(index * 7) % len(names)]
+    return style, UNSEEN[style][(index // len(names)) % len(UNSEEN[style])]
+
+
+def request(kind: str, index: int, bars: int, tempo: str, meter: str = "4/4", **fields: object) -> Request:
+    text = style_of(index)[1]
+    made = Request(
+        id=f"{kind}-{index}", kind="generate", bars=bars, tempo=tempo, meter=meter, seed=FIRST_SEED + index,
+        prompts=(PromptPart(text=text),),
+    )  # fmt: skip
+    return msgspec.structs.replace(made, **fields)
+
+
+def bars_of(tempo: str, meter: str) -> tuple[int, float]:
+    """(whole bars of about SECONDS, quarters in them)."""
+    upper, lower = map(int, meter.split("/"))
+    quarters = 4 * upper / lower
+    bars = max(1, round(SECONDS * float(tempo) / 60 / quarters))
+    return bars, bars * quarters
+
+
+def points_score(points: Sequence[tuple[float, float]], tempo: str) -> Callable[[Audio, Ears], Scores]:
+    at = np.array([beat for beat, _ in points]) * 60 / float(tempo)
+    level = np.array([db for _, db in points])
+    return lambda audio, ears: {INTENSITY: intensity_mse(audio, at, level)}
+
+
+def intensity_task(index: int) -> Task:
+    tempo = str(96 + 12 * (index % 4))
+    bars, quarters = bars_of(tempo, "4/4")
+    kind = CURVES[index % len(CURVES)]
+    points = curve(kind, quarters, np.random.default_rng(FIRST_SEED + index))
+    given = tuple(CurvePoint(beat=beat, db=db) for beat, db in points)
+    asked = request("intensity", index, bars, tempo, intensity=given)
+    free = msgspec.structs.replace(asked, intensity=None)
+    return Task("intensity", kind, asked, free, ("intensity",), points_score(points, tempo))
+
+
+def melody_task(index: int) -> Task:
+    tune = TUNES[index % len(TUNES)]
+    bars, quarters = bars_of(tune.tempo, tune.meter)
+    notes = tune.notes(quarters, shift=(index // len(TUNES)) * 3 % 7 - 3 if index >= len(TUNES) else 0)
+    asked = request("melody", index, bars, tune.tempo, tune.meter, melody=notes)
+    beat = 60 / float(tune.tempo)
+    timed = [TimedNote(note.pitch, note.beat * beat, (note.beat + note.length) * beat) for note in notes]
+    times, pitch, rest = frame_targets(timed, quarters * beat)
+
+    def score(audio: Audio, ears: Ears) -> Scores:
+        found = {"melody accuracy, CQT": melody_score(chroma_at(audio, times), pitch, rest).accuracy}
+        if ears.probe is not None:
+            judged = pitch >= 0
+            found["melody accuracy, probe"] = float((probe.heard(ears.probe, audio, times) == pitch)[judged].mean())
+        return found
+
+    free = msgspec.structs.replace(asked, melody=None)
+    return Task("melody", tune.name, asked, free, ("melody",), score)
+
+
+def structure_task(index: int) -> Task:
+    form = FORMS[index % len(FORMS)]
+    bars = 2 * len(form) if len(form) == 2 else len(form)
+    tempo = str(round(60 * 4 * bars / SECONDS))
+    asked = request("structure", index, bars, tempo, form=form, refine="1")
+    letters, bar = parse_form(form, bars), 240 / float(tempo)
+
+    def score(audio: Audio, ears: Ears) -> Scores:
+        rows = np.arange(int(2 * len(audio) / MODEL_RATE_HZ))
+        names = [letters[min(bars - 1, int((row + 0.5) / 2 / bar))] for row in rows]
+        wanted = np.array([[float(a == b) for b in names] for a in names])
+        return {
+            "structure MSE": ditto.structure_mse(ditto.similarity_of(audio), wanted),
+            "structure MSE, librosa's MFCC": ditto.structure_mse(ditto.similarity_by_librosa(audio), wanted),
+        }
+
+    free = msgspec.structs.replace(asked, form=None, refine=None)
+    return Task("structure", form, asked, free, ("structure",), score, trained=False)
+
+
+def text_task(index: int) -> Task:
+    """Without: no prompt at all."""
+    tempo = str(100 + 10 * (index % 4))
+    asked = request("text", index, bars_of(tempo, "4/4")[0], tempo)
+    style, text = style_of(index)
+
+    def score(audio: Audio, ears: Ears) -> Scores:
+        found: Scores = {}
+        if ears.similarity is not None:
+            found["text similarity, joint space"] = ears.similarity(text, audio)
+        if ears.styles is not None:
+            chances = ears.styles(audio)
+            found["style's log-probability, judge"] = chances.get(style, min(chances.values()))
+        return found
+
+    return Task("text", style, asked, msgspec.structs.replace(asked, prompts=()), ("text",), score)
+
+
+def seam_task(index: int) -> Task:
+    """The shipped loop goes on under a curve that begins at its level."""
+    loop, rate = soundfile.read(LOOP, dtype="float32", always_2d=True)
+    asked = request("seam", index, 3, LOOP_TEMPO)
+    level = 10 * np.log10(np.square(loop, dtype=np.float64).mean())
+    points = ((0.0, float(level)), (12.0, float(level) - (12 if index % 2 else -6)))
+    shape = InlineAudio(rate=int(rate), channels=loop.shape[1], frames=len(loop))
+    asked = msgspec.structs.replace(
+        asked, kind="continue", inline=shape, rate=MODEL_RATE_HZ, prompts=(),
+        intensity=tuple(CurvePoint(beat=beat, db=min(0.0, db)) for beat, db in points),
+    )  # fmt: skip
+    before = resampled(loop, int(rate))
+    mse = points_score(points, LOOP_TEMPO)
+
+    def score(audio: Audio, ears: Ears) -> Scores:
+        whole = np.concatenate([before, audio])
+        bar = len(before) // LOOP_BARS
+        lines = [bar * k for k in range(LOOP_BARS + 1)] + [len(before) + len(audio) * k // 3 for k in (1, 2, 3)]
+        found = seam.judge(whole, lines, LOOP_BARS)
+        return {
+            "continued, intensity MSE, dB^2": mse(audio, ears)["intensity MSE, dB^2"],
+            "seam flux, dB": found.flux_db,
+        }
+
+    on_grid(asked, len(loop), int(rate))
+    free = msgspec.structs.replace(asked, intensity=None)
+    return Task("seam", "loop", asked, free, ("intensity",), score, np.asarray(loop, np.float32))
+
+
+def resampled(audio: Audio, rate: int) -> Audio:
+    import soxr
+
+    return np.asarray(soxr.resample(audio, rate, MODEL_RATE_HZ, "HQ"), np.float32)
+
+
+KINDS: dict[str, Callable[[int], Task]] = {
+    "intensity": intensity_task, "melody": melody_task, "structure": structure_task, "text": text_task,
+    "seam": seam_task,
+}  # fmt: skip
