@@ -26,6 +26,7 @@ LOW_BANDS = 81
 LOW_FIRST_HZ = 32.0
 LOW_BANDS_PER_OCTAVE = 24
 LOW_DECIMATION = 16
+DECIMATOR_REACH = 256
 LOW_WINDOW = 8192 // LOW_DECIMATION
 FLOOR_DB = -80.0
 CHANNELS = 2 * MELS + LOW_BANDS
@@ -87,15 +88,15 @@ def low_centres_hz() -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=4)
-def _decimator(device: str = "cpu") -> torch.Tensor:
+def decimator(device: str = "cpu") -> torch.Tensor:
     """A windowed-sinc low-pass at 900 Hz with 513 taps, shape [1, 1, 513]."""
-    taps = np.arange(-256, 257)
-    kernel = np.sinc(taps * 1800 / RATE_HZ) * np.blackman(513)
+    taps = np.arange(-DECIMATOR_REACH, DECIMATOR_REACH + 1)
+    kernel = np.sinc(taps * 1800 / RATE_HZ) * np.blackman(len(taps))
     return torch.from_numpy(kernel / kernel.sum()).float()[None, None].to(device)
 
 
 @lru_cache(maxsize=4)
-def _low_kernels(device: str = "cpu") -> torch.Tensor:
+def low_kernels(device: str = "cpu") -> torch.Tensor:
     """Windowed complex tones at the band centres as conv weights [2 x LOW_BANDS, 1, LOW_WINDOW]."""
     time = (np.arange(LOW_WINDOW) - LOW_WINDOW / 2) * LOW_DECIMATION / RATE_HZ
     window = np.hanning(LOW_WINDOW + 1)[:-1]
@@ -107,10 +108,10 @@ def _low_kernels(device: str = "cpu") -> torch.Tensor:
 def low_db(wave: torch.Tensor) -> torch.Tensor:
     """Level [..., T, LOW_BANDS] in dB of the mono wave [..., samples] under 8192-sample windows."""
     count, device = frame_count(wave.shape[-1]), str(wave.device)
-    padded = torch.nn.functional.pad(wave.reshape(-1, 1, wave.shape[-1]), (256, 256))
-    slow = torch.nn.functional.conv1d(padded, _decimator(device), stride=LOW_DECIMATION)
+    padded = torch.nn.functional.pad(wave.reshape(-1, 1, wave.shape[-1]), (DECIMATOR_REACH, DECIMATOR_REACH))
+    slow = torch.nn.functional.conv1d(padded, decimator(device), stride=LOW_DECIMATION)
     slow = torch.nn.functional.pad(slow, (LOW_WINDOW // 2, LOW_WINDOW))
-    parts = torch.nn.functional.conv1d(slow, _low_kernels(device), stride=HOP // LOW_DECIMATION)
+    parts = torch.nn.functional.conv1d(slow, low_kernels(device), stride=HOP // LOW_DECIMATION)
     level = (parts[:, :LOW_BANDS].square() + parts[:, LOW_BANDS:].square()).sqrt()
     return to_db(level[:, :, :count].transpose(1, 2)).reshape(*wave.shape[:-1], count, LOW_BANDS)
 

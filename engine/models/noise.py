@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.fft import rfft
 
 from engine.models import features as F
 from engine.models.lows import HOP
@@ -34,7 +35,7 @@ def noise_planes(seed: int) -> tuple[NDArray[np.float32], np.float32]:
     planes, level = np.empty((2, FRAMES + SPARE, F.BINS), np.float32), 0.0
     for first in range(0, FRAMES, AT_ONCE):
         rows = slice(first, first + AT_ONCE)
-        spectrum = np.fft.rfft(around[first * HOP : (first + AT_ONCE) * HOP : HOP] * window)
+        spectrum = rfft(around[first * HOP : (first + AT_ONCE) * HOP : HOP] * window)
         np.multiply(spectrum.real, signs, out=planes[0, rows])
         np.multiply(spectrum.imag, signs, out=planes[1, rows])
         power = np.square(planes[0, rows]) + np.square(planes[1, rows])

@@ -29,6 +29,7 @@ from engine.controls import (
 )
 from engine.models import conditions as K
 from engine.models import features as F
+from engine.models.analysis import analyse
 from engine.models.codec import LATENT_HOP, LATENTS, PATCH
 from engine.models.denoiser import Conditions
 from engine.models.listener import Heard
@@ -311,7 +312,7 @@ def _under(place: Place, encode: Encode, check: Check) -> tuple[Tensor | None, T
         samples = (count + 2 * MARGIN) * LATENT_HOP
         view = model_view(place.source, last_frame, samples / MODEL_RATE_HZ)
         view = np.pad(view, ((samples - len(view), 0), (0, 0)))
-        features = F.analyse_tensor(torch.from_numpy(view))[: (count + 2 * MARGIN) * PATCH]
+        features = analyse(view)[: (count + 2 * MARGIN) * PATCH]
         with torch.no_grad():
             pieces.append(encode(features[None])[0, MARGIN : MARGIN + count])
         seen.append(features[MARGIN * PATCH : (MARGIN + count) * PATCH])

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.controls import intensity_envelope
 from engine.models import features as F
+from engine.models.analysis import analyse
 from engine.models.codec import LATENT_HOP, PATCH
 from engine.models.listener import Heard
 from engine.models.load import Networks
@@ -46,7 +47,7 @@ class Past:
     @cached_property
     def features(self) -> Tensor:
         """In dB [8 n, CHANNELS]."""
-        return F.analyse_tensor(torch.from_numpy(self.audio))[: len(self.audio) // F.HOP]
+        return analyse(self.audio)[: len(self.audio) // F.HOP]
 
     @cached_property
     def latents(self) -> Tensor:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.errors import BadAudio
 from engine.models import features as F
+from engine.models.analysis import analyse
 from engine.models.codec import PATCH
 from engine.models.load import Networks
 from engine.render.source import SILENCE, Check, Source, model_view, named, unchecked
@@ -81,13 +82,13 @@ def features_of(source: Source, check: Check = unchecked) -> torch.Tensor:
     """Features [8 N, CHANNELS] in dB of a whole source, analysed in pieces of two seconds or so."""
     seconds = len(source.audio) / source.rate
     check()
-    audio = torch.from_numpy(model_view(source, len(source.audio), seconds))
+    audio = model_view(source, len(source.audio), seconds)
     piece, margin = 192 * F.HOP, 16
     parts = []
     for first in range(0, len(audio), piece):
         check()
         before = min(first, margin * F.HOP)
-        frames = F.analyse_tensor(audio[first - before : first + piece + margin * F.HOP])
+        frames = analyse(audio[first - before : first + piece + margin * F.HOP])
         parts.append(frames[before // F.HOP :][: min(192, -(-(len(audio) - first) // F.HOP))])
     whole = torch.cat(parts)
     return whole[: len(whole) // PATCH * PATCH]
