@@ -151,8 +151,12 @@ def intensity_envelope(audio: NDArray[np.floating[Any]], rate: int) -> tuple[Arr
 
 def _block_power(audio: NDArray[np.floating[Any]], block: int) -> Array:
     """Summed mean-over-channels power of each block of frames; the last block may be short."""
-    power = np.square(audio, dtype=np.float64).mean(axis=1)
-    return np.asarray(np.add.reduceat(power, np.arange(0, len(power), block)), np.float64)
+    frames, channels = audio.shape
+    whole = np.ascontiguousarray(audio[: frames // block * block]).reshape(-1, block * channels)
+    power = np.einsum("bi,bi->b", whole, whole, dtype=np.float64)
+    if frames % block:
+        power = np.append(power, np.square(audio[frames // block * block :], dtype=np.float64).sum())
+    return np.asarray(power / channels, np.float64)
 
 
 def _envelope(power: Array, frames: int, rate: int) -> tuple[Array, Array]:
