@@ -53,6 +53,11 @@ class Jobs:
         """Have the engine prepare for a request that may come within `seconds`; False where it cannot."""
         return self._resident.rehearse(name, request, inline, seconds)
 
+    @property
+    def rehearses(self) -> bool:
+        """Whether the engine prepares for something now."""
+        return self._resident.rehearses
+
     def cancel(self) -> None:
         """Take the running job back; nothing that it still sends is taken."""
         if self.job is not None:

@@ -1,5 +1,5 @@
-"""Rehearsals of a live session: while nothing is to be rendered, the engine prepares the contexts of the places where a
-note or a knob would take hold next, so that the answer to one need not wait for its context.
+"""Rehearsals of a live session: while nothing is to be rendered soon, the engine prepares the contexts of the places
+where a note or a knob would take hold next, so that the answer to one need not wait for its context.
 
 A context is known again by its samples: one whose bars are written anew meanwhile, or whose place the head has passed,
 is of no use and does no harm.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.live_session import LiveSession
 
 LOOK_NS = 20_000_000
+WAIT_NS = 200_000_000
 STANDING_S = 10.0
 PLACES = 4
 REMEMBERED = 32
@@ -36,20 +37,29 @@ class Rehearsing:
         self._session = session
         self._done: deque[Key] = deque(maxlen=REMEMBERED)
         self._contexts: dict[Key, Context] = {}
-        self._look_ns = 0
+        self._look_ns = self._until_ns = 0
+        self._waits_for: int | None = None
         self.asked = 0
 
     def tick(self, horizon: Horizon, now_ns: int) -> None:
         """Nothing is to be rendered now: prepare one place more, where there is one."""
-        if now_ns < self._look_ns:
-            return
-        self._look_ns = now_ns + LOOK_NS
-        for number, point in enumerate(self.places(horizon)):
-            key = self._key(point)
-            if key not in self._done:
-                self._done.append(key)
-                self._prepare(horizon, number, point)
-                return
+        if now_ns >= self._look_ns:
+            self._look_ns = now_ns + LOOK_NS
+            self._prepare_next(horizon)
+
+    def goes_first(self, horizon: Horizon, job: Job, now_ns: int) -> bool:
+        """Whether a job that is due much later waits, WAIT_NS at most, until the next places are prepared.
+
+        A note that comes while it renders then finds them so.
+        """
+        spare = horizon.distance(job.at.frame) - 2 * horizon.reach_frames
+        if job.why != "ahead" or not horizon.head.rolling or spare * 1_000_000_000 < 2 * WAIT_NS * horizon.rate:
+            return False
+        if self._waits_for != job.at.frame:
+            self._waits_for, self._until_ns = job.at.frame, now_ns + WAIT_NS
+        if now_ns >= self._until_ns:
+            return False
+        return self._session.jobs.rehearses or self._prepare_next(horizon)
 
     def context(self, job: Job) -> Context | None:
         """The context of a job's place as it was rehearsed, where it is still what the cache holds."""
@@ -75,21 +85,31 @@ class Rehearsing:
         writer = self._session.writer
         return point.frame, self._session.side.generation, 0 if writer is None else writer.stores
 
-    def _prepare(self, horizon: Horizon, number: int, point: Point) -> None:
+    def _prepare_next(self, horizon: Horizon) -> bool:
+        """Have the first place prepared that is not; False where all are, or it has nothing that could be."""
+        for number, point in enumerate(self.places(horizon)):
+            key = self._key(point)
+            if key not in self._done:
+                self._done.append(key)
+                return self._prepare(horizon, number, point)
+        return False
+
+    def _prepare(self, horizon: Horizon, number: int, point: Point) -> bool:
         session, song = self._session, self._session.song
         assert song is not None
         job = Job(0, point, point.bar + 1, horizon.grid.frame(point.bar + 1), "change")
         context = context_of(session.side, song, job)
         if context is None:
-            return
+            return False
         if context.own:
             self._contexts[self._key(point)] = context
             while len(self._contexts) > PLACES:
                 del self._contexts[next(iter(self._contexts))]
         name = f"{session.side.instance}-{number}"
         request, inline = request_for(f"rehearse-{name}", job, song, session.asks.wishes, context, None)
-        if session.jobs.rehearse(name, request, inline, self._seconds(horizon, point)):
-            self.asked += 1
+        asked = session.jobs.rehearse(name, request, inline, self._seconds(horizon, point))
+        self.asked += asked
+        return asked
 
     def _seconds(self, horizon: Horizon, point: Point) -> float:
         """For how long a change could still take hold there."""

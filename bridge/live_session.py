@@ -208,7 +208,8 @@ class LiveSession:
         if not self.jobs.may_begin(now_ns):
             return
         if (job := horizon.next()) is not None:
-            self._begin(horizon, job, now_ns)
+            if not self.rehearsing.goes_first(horizon, job, now_ns):
+                self._begin(horizon, job, now_ns)
         elif self._carry is None and not (horizon.silent or horizon.hold):
             self.rehearsing.tick(horizon, now_ns)
 

@@ -37,6 +37,9 @@ class Rehearsals:
         self.most = most
         self._waiting: dict[str, Rehearsal] = {}
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def put(self, name: str, rehearsal: Rehearsal) -> bool:
         """False where too many names wait."""
         self._waiting.pop(name, None)

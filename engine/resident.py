@@ -66,6 +66,7 @@ class Resident:
         self._jobs: dict[str, Job] = {}
         self._rendering: Job | None = None
         self._rehearsals = Rehearsals()
+        self._rehearsing = False
         self.rehearsed = 0
         self._state: State = "starting"
         self._order = 0
@@ -175,6 +176,12 @@ class Resident:
             self._wake.notify()
             return self._rehearsals.put(name, Rehearsal(request, inline, self._clock() + seconds))
 
+    @property
+    def rehearses(self) -> bool:
+        """Whether a rehearsal is under way or waits."""
+        with self._wake:
+            return self._rehearsing or len(self._rehearsals) > 0
+
     # ---- what it says about itself ----------------------------------------------------------
 
     def health(self) -> Health:
@@ -224,14 +231,12 @@ class Resident:
 
     def _rehearse(self, rehearsal: Rehearsal) -> None:
         """Prepare until something waits; a rehearsal that fails is forgotten, for its render will say why."""
-        renderer = self.renderer
-        assert isinstance(renderer, Rehearses)
+        assert isinstance(self.renderer, Rehearses)
         with contextlib.suppress(Exception):
-            renderer.rehearse(rehearsal.request, rehearsal.inline, self._is_wanted)
+            self.renderer.rehearse(rehearsal.request, rehearsal.inline, self._is_wanted)
             self.rehearsed += 1
 
     def _is_wanted(self) -> bool:
-        """Whether the worker has something better to do."""
         with self._wake:
             return bool(len(self._waiting)) or self._state in ("stopping", "stopped")
 
@@ -246,12 +251,14 @@ class Resident:
         with self._wake:
             while self._state not in ("stopping", "stopped"):
                 job = self._waiting.pop()
+                rehearsal = self._rehearsals.pop(self._clock()) if job is None else None
+                self._rehearsing = rehearsal is not None
                 if job is not None:
                     job.state = "rendering"
                     job.started_s = job.checked_s = self._clock()
                     self._rendering = job
                     return job
-                if (rehearsal := self._rehearsals.pop(self._clock())) is not None:
+                if rehearsal is not None:
                     return rehearsal
                 self._wake.wait()
             return None

@@ -237,3 +237,44 @@ def test_a_grid_too_fine_to_foresee_is_not_rehearsed(tmp_path: Path) -> None:
         session: LiveSession = live._sessions["test"]
         assert session.horizon is not None
         assert session.rehearsing.places(session.horizon) == []
+
+
+class Slow(Listening):
+    """Its rehearsals take a while, and are counted where they were broken off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken_off = 0
+
+    def rehearse(self, request: Request, inline: Audio | None, cancelled: Callable[[], bool]) -> None:
+        super().rehearse(request, inline, cancelled)
+        for _ in range(10):
+            time.sleep(0.003)
+            if cancelled():
+                self.broken_off += 1
+                raise Cancelled("something waits")
+
+
+def test_bars_that_are_due_much_later_wait_for_the_next_places(tmp_path: Path) -> None:
+    """A bar is begun as the head crosses a line; it breaks off no rehearsal, and is there in time all the same."""
+    renderer = Slow()
+    with stage(tmp_path, renderer) as s, host(tmp_path) as h:
+        h.ready(2)
+        s.engine.live("policy", policy="now")
+        assert missed(h.play(beat(h.song, 1), speed=1)) == []
+        renderer.broken_off, bars = 0, len(renderer.requests)
+        assert missed(h.play(beat(h.song, 3), speed=1)) == []
+        assert len(renderer.requests) - bars >= 2
+        assert renderer.broken_off <= 1
+
+
+def test_a_bar_that_is_due_soon_waits_for_nothing(tmp_path: Path) -> None:
+    """A rehearsal that never ends by itself makes way for what is missing under the head."""
+    renderer = Slow()
+    with stage(tmp_path, renderer) as s, host(tmp_path) as h:
+        h.ready(2)
+        s.engine.live("policy", policy="now")
+        h.play(RATE, speed=1)
+        h.locate(beat(h.song, 40))
+        h.ready(1, timeout_s=10.0)
+        assert s.status() is not None and missed(h.play(RATE // 2, speed=1)) == []
