@@ -148,11 +148,12 @@ def keyed_chords(request: Request, place: Place) -> str | None:
     return named
 
 
-def targets_of(request: Request, place: Place, first: int, count: int, factor: Fraction) -> K.FrameTargets:
-    """Beat, melody and chords over feature frames first ... first + count."""
-    beat, bar = grid_phases(place, first, count, factor)
+def targets_of(
+    request: Request, place: Place, first: int, quarters: NDArray[np.float64], factor: Fraction
+) -> K.FrameTargets:
+    """Beat, melody and chords at feature frames from `first` on, which lie at `quarters` [T]."""
+    beat, bar = grid_phases(place, first, len(quarters), factor)
     targets = K.FrameTargets(beat_phase=beat, bar_phase=bar)
-    quarters = quarters_of(place, first, count)
     if request.melody is not None:
         pitch, onset = melody_frames(request.melody, quarters)
         targets.melody, targets.melody_onset = pitch.astype(np.int64), onset.astype(np.float32)
@@ -253,7 +254,8 @@ def gather(
     if remark:
         place.remarks.append(remark)
     count = (ahead + place.latents + after) * PATCH
-    targets = targets_of(request, place, -ahead * PATCH, count, factor)
+    quarters = quarters_of(place, -ahead * PATCH, count)
+    targets = targets_of(request, place, -ahead * PATCH, quarters, factor)
     targets.intensity_db = intensity_of(request, place, past, ahead, count, sense.usual_db)
     under, seen = _under(place, pasts.encode, check) if request.under else (None, None)
 
@@ -267,7 +269,6 @@ def gather(
     _switch_off(request, targets)
     matrix = K.frame_features(targets, count)
     K.withhold_notes(matrix, ahead * PATCH, count)
-    quarters = quarters_of(place, -ahead * PATCH, count)
     restrict(matrix, request.only, quarters)
     overall = overall_of(request, float(tempo * factor), sense, hear)
     target = ridden(request, targets, quarters)
