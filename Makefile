@@ -14,7 +14,7 @@ help:
 	@echo "make test    the linter, the type checker and the whole test suite"
 	@echo "make lint    the linter and the type checker alone;  make format repairs what it can"
 	@echo "make plugin  the plugin as VST3, CLAP and LV2, built and installed for this user; needs g++ and dpf-source"
-	@echo "make bench   real-time factors and latencies, appended to benchmarks/results.jsonl"
+	@echo "make bench   five minutes of speed, latency, deadlines and growth, then docs/benchmarks.md; on free cores"
 	@echo "make soak    10 minutes of blocks on time while the engine renders, then 100 engines killed; half an hour"
 	@echo "make train   MINUTES=75: corpus, codec, teacher, student, evaluation, bundle"
 	@echo "make clean   removes what was built;  make distclean also .venv"
@@ -43,8 +43,13 @@ plugin:
 	@$(MAKE) --no-print-directory -j2 -C plugin_host/plugin install
 
 bench: $(VENV)/.ready
-	$(PY) -m benchmarks.rtf
-	$(PY) -m benchmarks.latency
+	$(PY) -m benchmarks.rtf --repeats 10 --grid-repeats 3
+	$(PY) -m benchmarks.latency --repeats 15 --starts 2 --requests 100
+	$(PY) -m benchmarks.bridge --count 300 --audio-count 50
+	$(PY) -m benchmarks.deadlines --minutes 0.1 --look-ahead-bars 10 --graph-seconds 5
+	$(PY) -m benchmarks.peers --quick --repeats 2
+	$(PY) -m benchmarks.growth --quick --requests 3
+	$(PY) -m benchmarks.report
 
 soak: $(VENV)/.ready
 	$(PY) -m benchmarks.soak --minutes 10

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,11 +80,30 @@ def test_the_floor_is_a_plausible_speed() -> None:
 def test_latencies_are_what_a_client_sees() -> None:
     """A fake at 10 ms a bar, served in a thread of this process."""
     options = serve.Options(fake=True, zmq="tcp://127.0.0.1:0", osc="off", fake_seconds_per_bar=0.01)
+    seconds: dict[str, Any] = {}
     with serve.serving(options) as server, Engine(server.ready()["zmq"]) as engine:
-        seconds = latency.warm(engine, 2)
-    assert set(seconds) == {"ping", "one bar", "first bar", "cancel"}
-    assert all(0 < row["p50"] <= row["p99"] < 10 and row["n"] == 2 for row in seconds.values())
-    assert min(seconds["one bar"]["p50"], seconds["first bar"]["p50"]) >= 0.01
+        latency.warm(engine, 2, os.getpid(), seconds)
+        latency.warm(engine, 2, os.getpid(), seconds, ", busy")
+    names = {"ping", "one bar", "into a cache", "first bar", "cancel"}
+    assert set(seconds) == names | {f"{name}, busy" for name in names}
+    assert all(0 < row["min"] <= row["p50"] <= row["p99"] < 10 and row["n"] == 2 for row in seconds.values())
+    assert min(seconds[name]["min"] for name in ("one bar", "into a cache", "first bar")) >= 0.01
+
+
+def test_memory_is_read_over_requests() -> None:
+    options = serve.Options(fake=True, zmq="tcp://127.0.0.1:0", osc="off", fake_seconds_per_bar=0.001)
+    found: dict[str, Any] = {}
+    with serve.serving(options) as server, Engine(server.ready()["zmq"]) as engine:
+        latency.memory(engine, os.getpid(), 20, found)
+    assert [count for count, _ in found["memory"]["mb"]] == list(range(0, 21, 2))
+    assert found["memory"]["peak_mb"] >= max(mb for _, mb in found["memory"]["mb"]) - 0.1
+
+
+def test_growth_is_the_slope_after_the_first_tenth() -> None:
+    """100 MiB come at once, then 2 in each 100 requests."""
+    rows = [[0, 300.0], *([100 * k, 400.0 + 2 * k] for k in range(1, 11))]
+    assert latency.slope(rows) == {"mb_in_1000": pytest.approx(20.0)}
+    assert latency.slope(rows[:2]) == {}
 
 
 @pytest.mark.parametrize("known", [True, False])
