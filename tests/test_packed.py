@@ -44,10 +44,24 @@ def test_gradients_pass_a_packed_layer() -> None:
     x = torch.randn(5, 37, generator=torch.Generator().manual_seed(1), requires_grad=True)
     module(x).sum().backward()
     wanted = torch.autograd.grad(plain(x).sum(), x)[0]
-    torch.testing.assert_close(x.grad, wanted)
+    torch.testing.assert_close(x.grad, wanted, atol=1e-5, rtol=1e-5)
     module.requires_grad_(True)
     module(x.detach()).sum().backward()
     assert module[0].weight.grad is not None
+
+
+@pytest.mark.parametrize("shape", [(37,), (74, 37), (2, 100, 37)])
+def test_the_way_back_is_packed_and_right(shape: tuple[int, ...]) -> None:
+    """Also through a gradient that is no contiguous array, and a second time."""
+    module, plain = frozen(), frozen()
+    pack(module)
+    for seed in (1, 2):
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(seed), requires_grad=True)
+        weight = torch.randn(7, *shape[:-1], generator=torch.Generator().manual_seed(seed + 5)).movedim(0, -1)
+        found, wanted = (torch.autograd.grad((net(x) * weight).sum(), x)[0] for net in (module, plain))
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    assert module[0].packed_back is not None and plain[0].weight.grad is None
+    assert copy.deepcopy(module)[0].packed_back is None
 
 
 def test_a_packed_layer_is_copied_as_a_plain_one() -> None:
