@@ -150,7 +150,8 @@ class Planner(nn.Module):
         offsets = torch.tensor(OFFSETS, device=events.device)[slots.clamp_max(len(OFFSETS) - 1)]
         index = torch.cat([events[..., :1], events[..., 1:] + offsets], dim=-1).masked_fill(events < 0, VOCABULARY)
         summed: Tensor = self.tokens(index).sum(-2)
-        return summed + self.counted(counts % COUNTED_BARS)
+        result: Tensor = summed + self.counted(counts % COUNTED_BARS)
+        return result
 
     def trunk(self, x: Tensor, held: Tensor | None = None, at: int = 0) -> Tensor:
         """Inputs [B, N, width] to states of which the next events are read [B, N, width]."""
@@ -228,43 +229,3 @@ def load_planner(path: Path) -> Planner:
 
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-class Writer:
-    """A planner at work on one plan: it is fed events and asked for the slots of the next one. Keeps keys and values.
-
-    *Threading*: one thread. Nothing is held but `room` positions of keys and values.
-    """
-
-    def __init__(self, model: Planner, facts: NDArray[np.float32], room: int) -> None:
-        self.model, self.room, self.count = model, room, 0
-        config = model.config
-        shape = (config.layers, 2, 1, config.heads, room, config.width // config.heads)
-        with torch.inference_mode():
-            self.held = torch.zeros(shape)
-            self.told = model.facts(torch.from_numpy(facts)[None])[:, None]
-            self.state = self._run((model.start + self.told).expand(-1, 1, -1))
-        self.told_state = self.state
-
-    def _run(self, x: Tensor) -> Tensor:
-        states = self.model.trunk(x, self.held, self.count)
-        self.count += x.shape[1]
-        return states[0, -1]
-
-    @torch.inference_mode()
-    def feed(self, rows: Sequence[Sequence[int]], bars: Sequence[int]) -> None:
-        """Events that are settled, each with the number of its bar."""
-        if rows:
-            events, counts = torch.tensor([list(map(list, rows))]), torch.tensor([list(bars)])
-            self.state = self._run(self.model.embed(events, counts) + self.told)
-        self.told_state = self.state
-
-    @torch.inference_mode()
-    def logits(self, slot: int) -> NDArray[np.float32]:
-        """Of a slot of the next event, given those that were told."""
-        return self.model.logits(self.told_state, slot).numpy()
-
-    @torch.inference_mode()
-    def tell(self, slot: int, value: int) -> None:
-        """Settle a slot of the next event."""
-        self.told_state = self.told_state + self.model.told.weight[OFFSETS[slot] + value]

@@ -21,7 +21,8 @@ from engine.bundle import Bundle
 from engine.controls import parse_key
 from engine.errors import Unavailable
 from engine.models.listener import Heard
-from engine.models.planner import FILE, Planner, Writer, facts_vector, load_planner, translated
+from engine.models.planner import FILE, facts_vector, load_planner, translated
+from engine.models.planwriter import Weights, Writer
 from engine.planning import chords as C
 from engine.planning import sampling
 from engine.planning import tokens as T
@@ -62,11 +63,11 @@ class Planning:
         self.file = Path(os.environ.get(VARIABLE) or bundle.folder / FILE)
 
     @cached_property
-    def model(self) -> Planner:
+    def model(self) -> Weights:
         """The planner; Unavailable where there is none."""
         if not self.file.is_file():
             raise Unavailable(NO_PLANNER.format(file=self.file.name))
-        return load_planner(self.file)
+        return Weights(load_planner(self.file))
 
     def planned(
         self, request: Request, place: Place, sense: PromptSense, hear: HEAR, check: Check, how: Draw = USUAL

@@ -16,6 +16,7 @@ import torch
 
 from engine.controls.harmony import MODES, chord_tones
 from engine.models import planner as P
+from engine.models.planwriter import Weights, Writer
 from engine.planning import chords as C
 from engine.planning import sampling
 from engine.planning import tokens as T
@@ -140,23 +141,24 @@ def _on_chord(note: Any, bar: PlanBar) -> bool:
     return bool(sounding) and not C.is_none(sounding[-1]) and note.pitch % 12 in chord_tones(sounding[-1])[1]
 
 
-def written(model: P.Planner, piece: Piece, bars: int, how: sampling.Draw) -> tuple[PlanBar, ...]:
+def written(weights: Weights, piece: Piece, bars: int, how: sampling.Draw) -> tuple[PlanBar, ...]:
     """Bars for a song's caption, tempo, meter and key."""
     score = piece.score
-    facts = P.facts_vector(model.config, piece.prompts[0], score.tempo, score.meter, score.key.mode)
-    begin = partial(P.Writer, model, facts, sampling.ROOM)
+    facts = P.facts_vector(weights.config, piece.prompts[0], score.tempo, score.meter, score.key.mode)
+    begin = partial(Writer, weights, facts, sampling.ROOM)
     return sampling.write(begin, (), [(OPEN, score.meter)] * bars, score.key, how, sampling.Rules())
 
 
 def compared(model: P.Planner, pieces: Sequence[Piece], how: sampling.Draw) -> dict[str, dict[str, float]]:
     """Means over songs of `statistics`: of BARS composed bars from a phrase's start on, and of bars it writes."""
     rng, seconds = np.random.default_rng(0), list[float]()
+    weights = Weights(model)
     rows: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
     for number, piece in enumerate(piece for piece in pieces if piece.bars >= BARS):
         first = int(rng.integers(piece.bars - BARS + 1)) // 4 * 4
         rows[0].append(statistics(piece.score.bars[first : first + BARS]))
         began = time.perf_counter()
-        made = written(model, piece, BARS, sampling.Draw(how.temperature, how.top_p, number))
+        made = written(weights, piece, BARS, sampling.Draw(how.temperature, how.top_p, number))
         seconds.append(time.perf_counter() - began)
         rows[1].append(statistics(made))
     table = {}
