@@ -23,6 +23,8 @@ def check_edit(request: Request) -> None:
         raise BadRequest("An edit replaces bars of the source, under sounds with them: ask for one of them.")
     if request.edit != "loop" and request.strengths.context == 0:
         raise BadRequest(f"The edit {request.edit!r} lives on its context; leave strengths.context away.")
+    if request.refine is not None:
+        raise BadRequest("refine goes with plain generations and continuations; leave it away for an edit.")
     if request.at_beat:
         raise BadRequest("An edit makes whole bars; leave at_beat away.")
     if request.edit in IN_THE_MIDDLE and request.at_bar is None:
