@@ -11,7 +11,7 @@ import pytest
 from engine.controls.request import check
 from engine.errors import BadRequest
 from engine.models import features
-from engine.render.condition import CONTEXT, grid_phases, past_of, place_of, targets_of
+from engine.render.condition import CONTEXT, grid_phases, past_of, place_of, quarters_of, targets_of
 from engine.render.generate import ModelRenderer
 from engine.types import Audio, CurvePoint, Note, Renderer, Strengths
 from tests.project_grid import Project
@@ -130,7 +130,8 @@ def test_what_is_laid_over_the_bars_stays_when_they_begin_later() -> None:
     fields = {**EVEN.fields, "at_bar": 2, "bars": 2, "source_offset": "0", "chords": "Am:2 F | C", "melody": NOTES}
     whole, late = (place_of(ask(**fields, at_beat=beat), None) for beat in (0.0, 1.0))  # type: ignore[arg-type]
     assert late.lines == [0, 76_800, 179_200]
-    first, then = (targets_of(ask(**fields), p, 0, n, F(1)) for p, n in ((whole, 400), (late, 350)))  # type: ignore[arg-type]
+    asked = ask(**fields)  # type: ignore[arg-type]
+    first, then = (targets_of(asked, p, 0, quarters_of(p, 0, n), F(1)) for p, n in ((whole, 400), (late, 350)))
     for name in ("beat_phase", "bar_phase", "melody", "chroma", "melody_onset"):
         one, other = getattr(first, name)[50:], getattr(then, name)
         np.testing.assert_array_equal(one, other, err_msg=name)
@@ -140,7 +141,7 @@ def test_what_is_laid_over_the_bars_stays_when_they_begin_later() -> None:
 def test_a_chord_lasts_its_bar_in_a_map_of_meters() -> None:
     project = Project(EVEN.tempi, ((0, 4, 4), (3, 3, 4), (4, 2, 4)), RATE, F(0))
     place = place_of(ask(4, **{**project.fields, "at_bar": 2}, chords="C G"), None)
-    chroma = targets_of(ask(4, **project.fields, chords="C G"), place, 0, 550, F(1)).chroma
+    chroma = targets_of(ask(4, **project.fields, chords="C G"), place, 0, quarters_of(place, 0, 550), F(1)).chroma
     assert chroma is not None
     sounding = ["C" if row[0] and not row[2] else "G" if row[2] else "" for row in chroma]
     assert sounding == ["C"] * 200 + ["G"] * 150 + ["C"] * 100 + ["G"] * 100

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.models import features as F
-from engine.models import noise, phase, synthesis
+from engine.models import noise, phase, voice
 from engine.models import vocoder as V
 from engine.models.noise import NoiseSource, noise_planes
 from engine.models.synthesis import Synthesis, doubts
@@ -39,14 +39,14 @@ def silent(mel: torch.Tensor, low: torch.Tensor) -> tuple[torch.Tensor, torch.Te
 def spoken(sound: Sound, threads: int = 1, pieces: tuple[int, ...] = (), seed: int = 4) -> np.ndarray:
     """All frames in pieces of the given sizes, the last one whatever is left."""
     level, spread, low = sound
-    voice, parts, first = Synthesis(silent, seed, threads), [], 0
-    voice.state.tuning_cents = 5.0
+    speaker, parts, first = Synthesis(silent, seed, threads), [], 0
+    speaker.state.tuning_cents = 5.0
     for count in (*pieces, level.shape[1] - sum(pieces)):
         parts.append(
-            voice.speak(level, doubts(torch.from_numpy(spread)), low[first // 2 :][: count // 2], first, count)
+            speaker.speak(level, doubts(torch.from_numpy(spread)), low[first // 2 :][: count // 2], first, count)
         )
         first += count
-    voice.close()
+    speaker.close()
     return np.concatenate(parts)
 
 
@@ -89,8 +89,8 @@ def test_a_few_frames_are_spoken_without_neighbours(frames: int) -> None:
 
 def test_one_frame_is_enough() -> None:
     level, spread, low = heard(2)
-    voice = Synthesis(silent, threads=1)
-    out = voice.speak(level[:, :1].copy(), doubts(torch.from_numpy(spread[:, :1])), low)
+    speaker = Synthesis(silent, threads=1)
+    out = speaker.speak(level[:, :1].copy(), doubts(torch.from_numpy(spread[:, :1])), low)
     assert out.shape == (V.HOP, 2) and np.isfinite(out).all()
 
 
@@ -102,26 +102,26 @@ def test_silence_stays_silent() -> None:
 
 def test_a_block_that_fails_ends_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     level, spread, low = heard(300)
-    before, speak = set(threading.enumerate()), synthesis.Voice._speak
+    before, speak = set(threading.enumerate()), voice.Voice._speak
 
-    def breaks(voice: synthesis.Voice, piece: synthesis.Piece, first: int, last: int) -> np.ndarray:
+    def breaks(self: voice.Voice, piece: voice.Piece, first: int, last: int) -> np.ndarray:
         if first > 100:
             raise MemoryError("no room")
-        return speak(voice, piece, first, last)
+        return speak(self, piece, first, last)
 
-    monkeypatch.setattr(synthesis.Voice, "_speak", breaks)
-    voice = Synthesis(silent, threads=3)
+    monkeypatch.setattr(voice.Voice, "_speak", breaks)
+    speaker = Synthesis(silent, threads=3)
     with pytest.raises(MemoryError, match="no room"):
-        voice.speak(level, doubts(torch.from_numpy(spread)), low)
-    voice.close()
+        speaker.speak(level, doubts(torch.from_numpy(spread)), low)
+    speaker.close()
     assert set(threading.enumerate()) == before
 
 
 def test_helpers_end_when_their_synthesis_is_let_go() -> None:
     before = set(threading.enumerate())
-    voice = Synthesis(silent, threads=2)
+    speaker = Synthesis(silent, threads=2)
     assert len(set(threading.enumerate()) - before) == 1
-    del voice
+    del speaker
     deadline = time.monotonic() + 20.0
     while set(threading.enumerate()) != before and time.monotonic() < deadline:
         time.sleep(0.01)
