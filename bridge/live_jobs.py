@@ -29,6 +29,8 @@ class Jobs:
         self._resident, self._name, self._wake = resident, name, wake
         self._events: deque[Event] = deque()
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
+        self._rehearsed: deque[float] = deque(maxlen=LATENCIES)
+        self._measures = self._latencies
         self._serial = 0
         self._submitted_ns = 0
         self._patience_ns = 0
@@ -45,7 +47,9 @@ class Jobs:
     def may_begin(self, now_ns: int) -> bool:
         return self.job is None and now_ns >= self._not_before_ns
 
-    def begin(self, job: Job, request: Request, inline: Audio | None, now_ns: int) -> None:
+    def begin(self, job: Job, request: Request, inline: Audio | None, now_ns: int, rehearsed: bool = False) -> None:
+        """rehearsed: its context was prepared; it is sooner done, which says nothing of those that are not."""
+        self._measures = self._rehearsed if rehearsed else self._latencies
         self.job, self.request_id, self._submitted_ns = job, request.id, now_ns
         self._resident.submit(request, inline, self._listen)
 
@@ -76,7 +80,7 @@ class Jobs:
 
     def arrived(self, now_ns: int) -> None:
         """The first new frames of the running job are written: one more measure of latency."""
-        self._latencies.append((now_ns - self._submitted_ns) / 1e9)
+        self._measures.append((now_ns - self._submitted_ns) / 1e9)
 
     def ended(self, event: Ended, now_ns: int) -> None:
         """The running job came to an end by itself."""
@@ -92,7 +96,10 @@ class Jobs:
 
     @property
     def latency_s(self) -> float:
-        """From submit to the first new frames in the cache: the 95th percentile of the last 32."""
+        """From submit to the first new frames in the cache: the 95th percentile of the last 32 that nobody rehearsed.
+
+        What is promised for a place holds whether it was rehearsed or not.
+        """
         if not self._latencies:
             return FIRST_LATENCY_S
         ordered = sorted(self._latencies)
@@ -100,7 +107,7 @@ class Jobs:
 
     @property
     def least_latency_s(self) -> float:
-        """The shortest of the last 32: how soon a gap under the head may be filled."""
+        """The shortest of those: how soon a gap under the head may be filled."""
         return min(self._latencies, default=FIRST_LATENCY_S)
 
     def _listen(self, event: Event) -> None:

@@ -222,8 +222,8 @@ class LiveSession:
             self.asks.takeover(request_id, self.asks.again(orphan))
         self._orphans.clear()
         captured = "continue" in kinds
-        context = None if captured else self.rehearsing.context(job)
-        context = context or context_of(self.side, song, job, captured)
+        rehearsed = None if captured else self.rehearsing.context(job)
+        context = rehearsed or context_of(self.side, song, job, captured)
         melody = self.melody.targets(job, song)
         deadline_ms = self._deadline_ms(job)
         request, inline = request_for(
@@ -232,7 +232,7 @@ class LiveSession:
         self.side.protect(horizon.protected(round(CONTEXT_S * self.side.rate)))
         self.writer.begin()
         horizon.began(job)
-        self.jobs.begin(job, request, inline, now_ns)
+        self.jobs.begin(job, request, inline, now_ns, rehearsed is not None)
 
     def _deadline_ms(self, job: Job) -> int | None:
         """When nothing of a job could be heard any more; None while the head stands."""

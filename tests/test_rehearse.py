@@ -14,8 +14,7 @@ from engine.errors import Cancelled
 from engine.fake import FakeRenderer
 from engine.rehearsing import Rehearsal, Rehearsals, Rehearses
 from engine.render.generate import ModelRenderer
-from engine.render.past import Past
-from engine.render.rehearse import ANSWERS
+from engine.render.past import ANSWERS, Past
 from engine.resident import Resident
 from engine.types import Audio, Renderer, Request
 from tests.bridge_helpers import Gate, Heard, ask

@@ -33,8 +33,9 @@ from engine.models.analysis import analyse
 from engine.models.codec import LATENT_HOP, LATENTS, PATCH
 from engine.models.denoiser import Conditions
 from engine.models.listener import Heard
+from engine.render.level import power_db
 from engine.render.partial import acting, restrict
-from engine.render.past import HEARABLE, UNSURE, Encode, Past, Pasts
+from engine.render.past import ANSWERS, HEARABLE, UNSURE, Encode, Past, Pasts
 from engine.render.source import SILENCE, Check, Source, check_inside, model_view, source_of, unchecked
 from engine.timing import (
     Anchor,
@@ -93,7 +94,8 @@ class Material:
     """Everything per frame and global, over latents -before ... after; conditions for any span of it.
 
     context [before, 64] are the source's latents (the last UNSURE of them invalid). tuning_cents and level_db
-    are the context's tuning and level; target_db [T] the intensity to ride towards, where a curve was given.
+    are the context's, level_db else that of what sounds under the new bars; target_db [T] is the intensity to ride
+    towards, where a curve was given.
     """
 
     before: int
@@ -169,7 +171,8 @@ def intensity_of(
 ) -> NDArray[np.float32]:
     """dBFS at feature frames -8 before ...: the context's own, then the curve.
 
-    Without a curve the context's level is carried on; without a context it is the style's usual one.
+    Without a curve the context's level is carried on; without a context it is `usual_db`: the style's usual one, or
+    that of what sounds under the new bars.
     """
     result = np.full(count, usual_db, np.float32)
     ahead = before * PATCH
@@ -249,6 +252,8 @@ def gather(
     if sound is None and after:
         sound = next_of(place)
     past = None if sound is None or request.under or request.strengths.context == 0 else pasts.of(sound)
+    if past is not None:
+        past.answer(check, ANSWERS[:-1])
     tempo = place.tempo_map.tempo_at(place.anchor.begin_quarters)
     factor, remark = halved_or_doubled(tempo)
     if remark:
@@ -256,8 +261,10 @@ def gather(
     count = (ahead + place.latents + after) * PATCH
     quarters = quarters_of(place, -ahead * PATCH, count)
     targets = targets_of(request, place, -ahead * PATCH, quarters, factor)
-    targets.intensity_db = intensity_of(request, place, past, ahead, count, sense.usual_db)
     under, seen = _under(place, pasts.encode, check) if request.under else (None, None)
+    beside_db = None if seen is None else power_db(seen)
+    usual_db = sense.usual_db if beside_db is None else beside_db
+    targets.intensity_db = intensity_of(request, place, past, ahead, count, usual_db)
 
     def hear() -> Heard | None:
         if under is None or seen is None:
@@ -273,7 +280,7 @@ def gather(
     overall = overall_of(request, float(tempo * factor), sense, hear)
     target = ridden(request, targets, quarters)
     if past is None:
-        return Material(ahead, matrix, overall, torch.zeros(0, LATENTS), under, 0.0, None, target)
+        return Material(ahead, matrix, overall, torch.zeros(0, LATENTS), under, 0.0, beside_db, target)
     return Material(ahead, matrix, overall, past.latents, under, past.tuning_cents, past.level_db, target)
 
 

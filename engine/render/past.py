@@ -34,6 +34,10 @@ Encode = Callable[[Tensor], Tensor]
 """encode(features [1, 8 n, CHANNELS]) -> latents [1, n, 64]."""
 
 
+ANSWERS = ("features", "envelope", "level_db", "tuning_cents", "latents", "heard")
+"""What is asked of a past, in the order in which one needs the other."""
+
+
 class Past:
     """A stretch of sound [4096 n, 2] at 48 kHz. Each answer is worked out once, when it is first asked for.
 
@@ -43,6 +47,12 @@ class Past:
     def __init__(self, audio: Audio, networks: Networks, encode: Encode) -> None:
         assert len(audio) % LATENT_HOP == 0, len(audio)
         self.audio, self.networks, self.encode = audio, networks, encode
+
+    def answer(self, check: Callable[[], None], answers: tuple[str, ...] = ANSWERS) -> None:
+        """Work out what is going to be asked; `check` is called before each answer and may raise."""
+        for name in answers:
+            check()
+            getattr(self, name)
 
     @cached_property
     def features(self) -> Tensor:

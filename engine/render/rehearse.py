@@ -14,9 +14,6 @@ from engine.render.past import Past, Pasts
 from engine.render.source import Check
 from engine.types import Audio, Request
 
-ANSWERS = ("features", "envelope", "level_db", "tuning_cents", "latents", "heard")
-"""What is asked of a past, in the order in which one needs the other."""
-
 
 def rehearse(request: Request, inline: Audio | None, pasts: Pasts, check: Check) -> Past | None:
     """Remember the past of a continuation with all its answers. None where it has none, or it is silent."""
@@ -26,7 +23,5 @@ def rehearse(request: Request, inline: Audio | None, pasts: Pasts, check: Check)
     if sound is None:
         return None
     past = pasts.of(sound)
-    for answer in ANSWERS:
-        check()
-        getattr(past, answer)
+    past.answer(check)
     return past
