@@ -12,7 +12,7 @@ from rich.console import Console
 
 from engine.errors import BadRequest, Unavailable
 from engine.training import budget, curves, pipeline
-from engine.training.budget import LONGER, NEEDS, TRAINED, Ledger, Plan, shares
+from engine.training.budget import CONTINUED, LONGER, NEEDS, TRAINED, Ledger, Plan, shares
 
 STAGES = tuple(NEEDS)
 QUIET = Console(quiet=True)
@@ -126,7 +126,28 @@ def test_budgets_out_of_bounds_and_missing_gpus_are_refused(tmp_path):
             pipeline.prepare(75, tmp_path, "cuda", 1, QUIET)
     shop = pipeline.prepare(75, tmp_path, "cpu", 1, QUIET)
     assert set(shop.plan.seconds) == set(STAGES) and set(TRAINED) < set(STAGES)
-    assert 0.1 <= budget.slowness() <= 8
+    assert 0.1 <= budget.slowness() <= 40
+
+
+def test_a_budget_that_this_machine_cannot_keep_is_refused_before_anything_is_done(tmp_path, monkeypatch):
+    """Floors add up to 56 s on two free cores: a machine three times slower needs 2.8 minutes."""
+    monkeypatch.setattr(pipeline, "slowness", lambda: 3.0)
+    with pytest.raises(BadRequest, match=r"all stages need 2\.8 minutes at the least"):
+        pipeline.prepare(2.5, tmp_path, "cpu", 1, QUIET)
+    assert not (tmp_path / "stages").exists()
+    shop = pipeline.prepare(2.9, tmp_path, "cpu", 1, QUIET)
+    shop.ledger.entry("corpus").seconds = 20.0
+    shop.ledger.save()
+    assert pipeline.prepare(1.0, tmp_path, "cpu", 1, QUIET).slow == 3.0  # what was begun goes on
+    assert budget.least_minutes(CONTINUED, 1.0) == pytest.approx(34 / 60)
+
+
+def test_slowness_is_what_the_clock_says_of_a_second_of_products():
+    """Oracle: a clock that stands still between its readings but for `each` seconds a product."""
+    for each, expected in ((2 * 512**3 / 100e9, 1.0), (2 * 512**3 / 10e9, 10.0), (1.0, 40.0)):
+        ticks = iter(range(1_000_000))
+        found = budget.slowness(1, clock=lambda step=each, ticks=ticks: step * next(ticks), seconds=20 * each)
+        assert found == pytest.approx(expected, rel=0.15)
 
 
 def test_curves_are_drawn_from_what_can_be_read(tmp_path):

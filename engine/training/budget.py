@@ -96,15 +96,24 @@ class Plan:
         return found
 
 
-def slowness(rounds: int = 12, clock: Callable[[], float] = time.perf_counter) -> float:
-    """How many times slower than one free reference core a matrix product runs here now, 0.1 to 8."""
+def slowness(rounds: int = 12, clock: Callable[[], float] = time.perf_counter, seconds: float = 0.6) -> float:
+    """How many times slower than one free reference core a matrix product runs here now, 0.1 to 40.
+
+    It takes at least `rounds` products and `seconds`, so that what others leave of the cores counts.
+    """
     a = torch.ones(512, 512)
     torch.mm(a, a)
-    started = clock()
-    for _ in range(rounds):
+    started, done = clock(), 0
+    while done < rounds or (done < 100_000 and clock() - started < seconds):
         torch.mm(a, a)
-    gflops = rounds * 2 * 512**3 / max(1e-9, clock() - started) / 1e9
-    return min(8.0, max(0.1, REFERENCE_GFLOPS / gflops))
+        done += 1
+    gflops = done * 2 * 512**3 / max(1e-9, clock() - started) / 1e9
+    return min(40.0, max(0.1, REFERENCE_GFLOPS / gflops))
+
+
+def least_minutes(stages: Iterable[str], slow: float) -> float:
+    """What the stages cannot do with less, on a machine that is `slow` times slower than the reference."""
+    return sum(NEEDS[name].floor_s for name in stages) * slow / 60.0
 
 
 @dataclass

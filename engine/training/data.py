@@ -28,6 +28,13 @@ def song_files(corpus: Path, split: str) -> list[Path]:
     return sorted((corpus / split).glob("*.safetensors"))
 
 
+def held(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the named arrays that a song has."""
+    with safe_open(str(path), "numpy") as file:
+        there = set(file.keys())
+    return tuple(name for name in names if name in there)
+
+
 def read(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """The named arrays of one song."""
     with safe_open(str(path), "numpy") as file:
@@ -76,10 +83,7 @@ STORED = ("mix", "a", "b", "audio", "groups_a", *PHASES, *LABELS, *INTENSITIES.v
 
 def read_take(path: Path) -> Take:
     """All arrays of a song that training uses, those it has, and its facts."""
-    with safe_open(str(path), "numpy") as file:
-        held = set(file.keys())
-        arrays = {name: file.get_tensor(name) for name in STORED if name in held}
-    return Take(arrays, metadata(path))
+    return Take(read(path, held(path, STORED)), metadata(path))
 
 
 @torch.no_grad()
@@ -131,12 +135,14 @@ def load_variants(path: Path, model: Codec, rng: Rng) -> list[Latents]:
 class FeatureWindows:
     """Random windows of `frames` feature frames from the songs' mixes and sub-mixes, held in memory.
 
+    Recordings of one's own have no sub-mixes: theirs are mixes alone.
+
     batch(n, rng) -> [n, frames, CHANNELS] float32.
     """
 
     def __init__(self, files: list[Path], frames: int, names: tuple[str, ...] = ("mix", "a")) -> None:
         self.frames = frames
-        self.songs = [array for path in files for array in read(path, names).values()]
+        self.songs = [array for path in files for array in read(path, held(path, names)).values()]
         self.songs = [song for song in self.songs if len(song) > frames]
         sizes = np.array([len(song) for song in self.songs], np.float64)
         self.weights = sizes / sizes.sum()

@@ -18,7 +18,17 @@ from engine.errors import AttaccaError, BadRequest, Unavailable
 from engine.models.denoiser import Denoiser, DenoiserConfig
 from engine.models.load import Networks
 from engine.training import curves, devices, stages
-from engine.training.budget import CONTINUED, LEAST_MINUTES, LONGER, MOST_MINUTES, NEEDS, Ledger, Plan, slowness
+from engine.training.budget import (
+    CONTINUED,
+    LEAST_MINUTES,
+    LONGER,
+    MOST_MINUTES,
+    NEEDS,
+    Ledger,
+    Plan,
+    least_minutes,
+    slowness,
+)
 from engine.training.data import Latents
 from engine.training.prompt import Vocabulary
 from engine.training.workshop import Workshop
@@ -40,6 +50,12 @@ def prepare(
     if all(ledger.done(name) for name in names) and ledger.spent_s() < 0.9 * ledger.budget_s:
         ledger.reopen(LONGER)
     slow = slowness()
+    least = least_minutes(names, slow)
+    if budget_minutes < least and not any(entry.seconds for entry in ledger.entries.values()):
+        raise BadRequest(
+            f"a budget of {budget_minutes:g} minutes cannot be kept: as fast as this machine is now, all stages need "
+            f"{least:.1f} minutes at the least. Give more, or free its cores."
+        )
     plan = Plan.of(budget_minutes, chosen.type, names, slow)
     return Workshop(out / "corpus", out / "stages", plan, seed, console, ledger, chosen, names, slow)
 

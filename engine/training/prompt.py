@@ -127,7 +127,7 @@ def fit(
 
     NOISE blurs each sentence, so that near ones are answered alike.
     """
-    phrase = tags[:, 0] < 0
+    phrase = (tags < 0).any(1)  # none where no song has a tag
     weights = torch.where(phrase, (~phrase).sum() / phrase.sum().clamp_min(1), torch.ones(()))
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
