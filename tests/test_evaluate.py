@@ -18,6 +18,7 @@ from engine.errors import BadRequest
 from engine.models.codec import LATENTS
 from engine.models.denoiser import FRAME_FEATURES, Conditions
 from engine.render.load import load_renderer
+from engine.runtimes.eager import TorchRuntime
 from engine.training import evaluate
 from engine.training.corpus import sample
 from engine.training.corpus.mix import Mixed, song_frames
@@ -274,5 +275,5 @@ def test_solvers_run_the_passes_they_claim() -> None:
     networks.student.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
     for system in (systems.System("student", 3), *systems.rivals(4)):
         seen.clear()
-        z = systems.made(system, networks.student, networks.student, given, [1, 2])
+        z = systems.made(system, TorchRuntime(networks), networks.student, given, [1, 2])
         assert z.shape == (2, 6, LATENTS) and sum(seen) == 2 * system.passes, system.name

@@ -111,6 +111,7 @@ def learn(
 @click.option("--only", multiple=True, help="Only this section (repeatable).")
 @click.option("--against", type=folder, help="A second bundle, evaluated on the same clips and shown beside.")
 @click.option("--against-teacher", type=click.Path(path_type=Path, dir_okay=False), help="That one's checkpoint.")
+@runtime_option
 @json_option
 def evaluate(
     bundle: Path | None,
@@ -121,6 +122,7 @@ def evaluate(
     only: tuple[str, ...],
     against: Path | None,
     against_teacher: Path | None,
+    runtime: str | None,
     as_json: bool,
 ) -> None:
     """Scores a bundle: codec, beats, controls, belonging, prompts, novelty, all systems side by side; report.html."""
@@ -128,7 +130,7 @@ def evaluate(
     other = bundle_path(against) if against is not None else None
     from engine.training import evaluate as evaluation
 
-    evaluation.run(path, out, clips, as_json, corpus, teacher, only, other, against_teacher)
+    evaluation.run(path, out, clips, as_json, corpus, teacher, only, other, against_teacher, runtime or "torch")
 
 
 @click.command()

@@ -26,7 +26,7 @@ from engine.render.load import load_renderer
 from engine.training import data
 from engine.training.metrics import plots, report, verdicts
 from engine.training.metrics.bench import Bench, Song
-from engine.training.metrics.rows import bundle_key, digest, file_key
+from engine.training.metrics.rows import digest, file_key, sound_key
 from engine.training.metrics.sections import (
     bass,
     beat,
@@ -169,11 +169,12 @@ def markdown(records: list[dict[str, Any]]) -> str:
 
 
 def bench_of(
-    bundle: Path, out: Path, clips: int, corpus: Path | None, teacher: Path | None, shared: Path | None = None
-) -> Bench:
+    bundle: Path, out: Path, clips: int, corpus: Path | None, teacher: Path | None, shared: Path | None = None,
+    runtime: str = "torch",
+) -> Bench:  # fmt: skip
     """Load the bundle and find the songs; `shared`: the folder of the evaluation that this one stands beside."""
     console = Console(stderr=True)
-    renderer = load_renderer(bundle)
+    renderer = load_renderer(bundle, runtime=runtime)
     assert isinstance(renderer, ModelRenderer)
     if teacher is not None and not teacher.is_file():
         raise BadRequest(f"there is no teacher checkpoint {teacher}")
@@ -194,7 +195,7 @@ def about_of(bench: Bench, label: str) -> dict[str, Any]:
     """What results depend on: all modules of the bundle, the teacher, the songs and the size."""
     songs = [[song.path.name, song.path.stat().st_size] for song in bench.songs]
     return {
-        "bundle": bench.renderer.bundle, "label": label, "modules": bundle_key(bench.renderer.source),
+        "bundle": bench.renderer.bundle, "label": label, "modules": sound_key(bench), "runtime": bench.renderer.runtime,
         "teacher": file_key(bench.teacher), "ears": file_key(bench.ears and bench.ears / "listener.safetensors"),
         "corpus": digest(songs), "clips": bench.clips, "songs": len(bench.songs),
     }  # fmt: skip
@@ -225,17 +226,19 @@ def run(
     only: tuple[str, ...] = (),
     against: Path | None = None,
     against_teacher: Path | None = None,
+    runtime: str = "torch",
 ) -> dict[str, Any]:
     """Evaluate `bundle` into `out`; returns the record that results.json holds.
 
     clips: 400 is the full size, fewer scale every section down. corpus: its test split is used, and its training
     split by the style judge. teacher: a stage checkpoint for the comparison with the student. only: sections to
     run, even when they are there already; else those that OUT lacks. against: another bundle, evaluated
-    on the same clips into OUT/against and shown beside. Prints the tables, or with `json` the records.
+    on the same clips into OUT/against and shown beside.
+    runtime: what runs the networks of `bundle`. Prints the tables, or with `json` the records.
     """
     if unknown := [name for name in only if name not in SECTIONS]:
         raise BadRequest(f"there is no section {', '.join(unknown)}; sections are {', '.join(SECTIONS)}")
-    bench = bench_of(bundle, out, clips, corpus, teacher)
+    bench = bench_of(bundle, out, clips, corpus, teacher, runtime=runtime)
     bench.ears = joint_space(bench)
     benches = {bench.renderer.bundle: bench}
     if against is not None:

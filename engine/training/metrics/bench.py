@@ -120,14 +120,14 @@ class Bench:
     @torch.no_grad()
     def coded(self, features: Tensor) -> Tensor:
         """Features [T, CHANNELS] dB through the codec, whole patches only."""
-        codec = self.renderer.networks.codec
+        codec = self.renderer.made_by
         whole = features[: len(features) // 8 * 8]
         return codec.decode(codec.encode(whole[None]))[0]
 
     def spoken(self, features: Tensor, seed: int = 0) -> Audio:
         """Sound [512 T, 2] of features; sample 0 is frame 0's centre (1024 warm-up samples are dropped)."""
         margin = torch.cat([features, features[-4:]])
-        audio = Synthesis(self.renderer.networks.vocoder, seed=seed).push(margin)
+        audio = Synthesis(self.renderer.made_by.levels, seed=seed).push(margin)
         start = F.WINDOW // 2
         return np.ascontiguousarray(audio[start : start + FRAME_SAMPLES * len(features)], np.float32)
 

@@ -19,7 +19,7 @@ from engine.models.denoiser import Conditions
 from engine.training.metrics import clips as C
 from engine.training.metrics import composer, systems, voices
 from engine.training.metrics.bench import FIRST_SEED, Bench
-from engine.training.metrics.rows import bundle_key, file_key, kept
+from engine.training.metrics.rows import file_key, kept, sound_key
 from engine.training.metrics.voices import Rows
 
 KEPT_BATCHES = 4
@@ -84,7 +84,7 @@ def real_rows(cast: Cast, name: str) -> Rows:
         "repeated": (voices.describe_repeated, cast.asked),
     }[name]
     places = [C.repeated_place(clip) for clip in clips] if name == "repeated" else [clip.place for clip in clips]
-    about = [cast.key, name, bundle_key(cast.bench.renderer.source) if name == "coded" else ""]
+    about = [cast.key, name, sound_key(cast.bench) if name == "coded" else ""]
 
     def make() -> Rows:
         batches = [places[first : first + C.BATCH] for first in range(0, len(places), C.BATCH)]
@@ -108,7 +108,7 @@ def system_rows(cast: Cast, system: systems.System) -> Rows:
 def system_key(bench: Bench, system: systems.System) -> list[Any]:
     """What a system's clips depend on beside their conditions."""
     teacher = file_key(bench.teacher) if system.kind != "student" else ""
-    return [system.name, bundle_key(bench.renderer.source), teacher]
+    return [system.name, sound_key(bench), teacher]
 
 
 def targets(cast: Cast) -> list[tuple[composer.Target, int]]:
@@ -152,7 +152,7 @@ def wall_ms(bench: Bench, system: systems.System, given: Conditions, teacher: An
     making, decoding = [], []
     for index in range(bench.scaled(TIMINGS) if system.steps < 20 else 2):
         started = time.perf_counter()
-        latents = systems.made(system, bench.renderer.networks.student, teacher, one, [index], half=False)
+        latents = systems.made(system, bench.renderer.made_by, teacher, one, [index], half=False)
         halfway = time.perf_counter()
         voices.sound(bench, voices.decoded(bench, latents)[0])
         making.append(halfway - started)

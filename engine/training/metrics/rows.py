@@ -29,6 +29,12 @@ def bundle_key(bundle: Bundle) -> str:
     return digest([files, bundle.config])
 
 
+def sound_key(bench: Bench) -> str:
+    """As `bundle_key`, apart for each runtime but torch: what is heard of the bench's bundle as it is run."""
+    own, runtime = bundle_key(bench.renderer.source), bench.renderer.runtime
+    return own if runtime == "torch" else digest([own, runtime])
+
+
 @lru_cache(maxsize=8)
 def _file_key(path: str, size: int, changed_ns: int) -> str:
     with open(path, "rb") as file:

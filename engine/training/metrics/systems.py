@@ -14,8 +14,9 @@ from engine.diffusion.guidance import guided_velocity
 from engine.errors import BadRequest
 from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions, Denoiser
+from engine.render.sample import unchecked
 from engine.render.strengths import DEFAULT_GUIDANCE
-from engine.render.sample import few_step
+from engine.runtimes.base import Runtime
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,25 @@ def noise(seeds: list[int], count: int) -> Callable[[], Tensor]:
     return lambda: torch.stack([torch.randn(count, LATENTS, generator=g) for g in generators])
 
 
+def alone(system: System, student: Runtime, given: Conditions, seed: int, row: int) -> Tensor:
+    """One row [1, N, 64] of a batch, by itself."""
+    one = given.map(lambda value: value[row : row + 1])
+    scale = torch.full((1,), DEFAULT_GUIDANCE)
+    return student.sample(one, noise([seed], given.frames.shape[1]), system.steps, scale, unchecked)
+
+
 @torch.no_grad()
 def made(
-    system: System, student: Denoiser, teacher: Denoiser | None, given: Conditions, seeds: list[int], half: bool = True
+    system: System, student: Runtime, teacher: Denoiser | None, given: Conditions, seeds: list[int], half: bool = True
 ) -> Tensor:
     """Latents [B, N, 64]; a clip has the same noise, that of its seed, in all systems.
 
-    half: the teacher runs under bf16 autocast, as in training; the student always in fp32, as it is served.
+    half: the teacher runs under bf16 autocast, as in training. The student runs clip by clip, as it is served.
     """
     draw = noise(seeds, given.frames.shape[1])
     scale = torch.full((len(seeds),), DEFAULT_GUIDANCE)
     if system.kind == "student":
-        return few_step(student, given, draw, system.steps, scale)
+        return torch.cat([alone(system, student, given, seed, row) for row, seed in enumerate(seeds)])
     assert teacher is not None
     velocity = guided_velocity(teacher, given, scale) if system.guided else plain_velocity(teacher, given)
     solver = heun if system.kind == "heun" else euler

@@ -65,10 +65,10 @@ def joint_of(folder: Path | None) -> Joint | None:
     return ears if isinstance(ears, Joint) else None
 
 
-def start(folder: Path, verdict: Path | None, teacher: Path | None, ears: Path | None) -> None:
+def start(folder: Path, runtime: str, verdict: Path | None, teacher: Path | None, ears: Path | None) -> None:
     """In each worker: load the bundle and what else is there."""
     torch.set_num_threads(1)
-    renderer = load_renderer(folder)
+    renderer = load_renderer(folder, runtime=runtime)
     assert isinstance(renderer, ModelRenderer)
     bench = Bench(renderer, [], 0, folder, Console(quiet=True))
     guide = systems.load_teacher(teacher, renderer.networks.student) if teacher is not None else None
@@ -78,7 +78,7 @@ def start(folder: Path, verdict: Path | None, teacher: Path | None, ears: Path |
 @contextmanager
 def crew(bench: Bench) -> Iterator[ProcessPoolExecutor]:
     """Workers for the bench's bundle, judge and teacher; none is started before the first task."""
-    given = (bench.renderer.source.folder, bench.judge, bench.teacher, bench.ears)
+    given = (bench.renderer.source.folder, bench.renderer.runtime, bench.judge, bench.teacher, bench.ears)
     with ProcessPoolExecutor(count(), get_context("spawn"), start, given) as pool:
         yield pool
 
@@ -158,8 +158,7 @@ def describe_made(
 ) -> Rows:
     """Clips that a system makes; spoken=False leaves the vocoder out and gives the judge's rows alone."""
     worker = _worker[0]
-    networks = worker.bench.renderer.networks
-    latents = systems.made(system, networks.student, worker.teacher, given, seeds)
+    latents = systems.made(system, worker.bench.renderer.made_by, worker.teacher, given, seeds)
     features = decoded(worker.bench, latents)
     if not spoken:
         assert worker.judge is not None
@@ -176,8 +175,7 @@ def describe_rendered(request: Request) -> Rows:
 @torch.no_grad()
 def decoded(bench: Bench, latents: Tensor) -> Tensor:
     """Features [n, T, CHANNELS] of latents [n, N, 64]."""
-    features: Tensor = bench.renderer.networks.codec.decode(latents)
-    return features
+    return torch.cat([bench.renderer.made_by.decode(one[None]) for one in latents])
 
 
 def sound(bench: Bench, features: Tensor) -> Audio:

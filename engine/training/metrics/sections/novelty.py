@@ -12,7 +12,7 @@ from engine.training import data
 from engine.training.metrics import casting, judge, judging, scores, systems, voices
 from engine.training.metrics import clips as C
 from engine.training.metrics.bench import Bench
-from engine.training.metrics.rows import bundle_key, kept
+from engine.training.metrics.rows import kept, sound_key
 from engine.training.metrics.sections.comparison import CODED, COMPOSER, HELD_OUT
 from engine.training.metrics.stats import shown
 from engine.training.metrics.table import Table
@@ -50,7 +50,7 @@ def control_rows(cast: casting.Cast) -> Rows:
         parts = cast.pool.map(voices.describe_coded, batches)
         return voices.joined(list(cast.track(parts, "novelty: copies", len(batches))))
 
-    own = bundle_key(cast.bench.renderer.source)
+    own = sound_key(cast.bench)
     return kept(cast.bench, ["copies", [str(path.name) for path in picked], own], make)
 
 

@@ -10,7 +10,7 @@ from engine.training.metrics import clips as C
 from engine.training.metrics import judging, scores, voices
 from engine.training.metrics.bench import FIRST_SEED, Bench, Song
 from engine.training.metrics.phrasings import UNSEEN, seen
-from engine.training.metrics.rows import bundle_key, kept
+from engine.training.metrics.rows import kept, sound_key
 from engine.training.metrics.sections.beat import whole_bars
 from engine.training.metrics.stats import shown
 from engine.training.metrics.table import Table
@@ -65,7 +65,7 @@ def measure(bench: Bench) -> dict[str, Any]:
         for kind in KINDS:
             asked = requests(bench, kind)
             styles, texts = [style for style, _ in asked], [request.prompts[0].text for _, request in asked]
-            about = ["text", kind, texts, [str(request) for _, request in asked], bundle_key(bench.renderer.source)]
+            about = ["text", kind, texts, [str(request) for _, request in asked], sound_key(bench)]
 
             def make(asked: list[tuple[str, Request]] = asked, kind: str = kind) -> voices.Rows:
                 parts = pool.map(voices.describe_rendered, [request for _, request in asked])
