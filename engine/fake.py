@@ -24,7 +24,7 @@ from engine.errors import BadRequest, Cancelled
 from engine.render.pieces import cuts_of
 from engine.render.source import source_of
 from engine.timing import Anchor, TempoMap, new_bar_boundaries
-from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Rendered, Request
+from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, Plan, Rendered, Request
 
 CLICK_SECONDS = 0.01
 TONE_HZ = 440.0
@@ -83,6 +83,7 @@ class FakeRenderer:
             channels=channels,
             seed=request.seed or 0,
             bar_frames=frames,
+            plan=request.plan if isinstance(request.plan, Plan) else None,
             remarks=(place.remark,) if place.remark else (),
         )
 
