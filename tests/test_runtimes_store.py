@@ -16,9 +16,11 @@ from safetensors.torch import load_file, save_file
 from engine.bundle import Bundle
 from engine.errors import BadRequest, Unavailable
 from engine.models.load import load_networks
-from engine.runtimes import choose, names, store
+from engine.runtimes import choose, cuda, names, probe, store
 from engine.runtimes import open as opening
 from engine.runtimes.choose import Pick
+from engine.runtimes.eager import TorchRuntime
+from engine.runtimes.onnx_cpu import OnnxRuntime
 from tests.runtime_bundles import opened, sealed
 
 
@@ -134,8 +136,8 @@ def test_auto_picks_by_measuring_and_remembers(source: Bundle) -> None:
         f"runtime {renderer.runtime}, " in line and "onnx-int8 x1" in line and "torch x" in line for line in said
     )
     picks = store.read_picks(store.folder_of(source))
-    assert picks[choose.machine("auto")] == [renderer.runtime, renderer.threads]
-    store.write_pick(store.folder_of(source), choose.machine("auto"), ["onnx-int8", 1])
+    assert picks[choose.machine("auto-auto")] == [renderer.runtime, renderer.threads]
+    store.write_pick(store.folder_of(source), choose.machine("auto-auto"), ["onnx-int8", 1])
     again, said = opened(source, "auto")
     assert (again.runtime, again.threads) == ("onnx-int8", 1) and len(said) == 1
 
@@ -189,6 +191,46 @@ def test_without_onnx(source: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     assert renderer.runtime == "torch" and "onnxruntime is not installed" in said[0]
     with pytest.raises(Unavailable, match=r"attacca-engine\[cpu\]"):
         opened(source, "onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "gpu", "wanted"),
+    [
+        ("auto", "auto", False, ("torch", "onnx", "onnx-int8")),
+        ("auto", "cpu", True, ("torch", "onnx", "onnx-int8")),
+        ("auto", "auto", True, ("torch", "onnx", "onnx-int8", "torch-cuda", "onnx-cuda")),
+        ("auto", "cuda", True, ("torch-cuda", "onnx-cuda")),
+        ("onnx", "cuda", True, ("onnx-cuda",)),
+        ("torch", "cuda", True, ("torch-cuda",)),
+        ("torch", "auto", True, ("torch",)),
+        ("onnx-int8", "auto", True, ("onnx-int8",)),
+    ],
+)
+def test_what_a_name_and_a_device_mean(name: str, device: str, gpu: bool, wanted: tuple[str, ...]) -> None:
+    assert choose.candidates(name, device, gpu) == wanted
+
+
+def test_int8_is_for_processors() -> None:
+    with pytest.raises(BadRequest, match="is for processors"):
+        choose.candidates("onnx-int8", "cuda", True)
+
+
+def test_cuda_is_believed_when_a_session_holds_it(source: Bundle) -> None:
+    """There is no GPU in the tests: the session is on the processor, and is refused."""
+    opened(source, "onnx")
+    with pytest.raises(Unavailable, match="CUDA provider does not load"):
+        cuda.open_session(store.folder_of(source) / "step.onnx", 1)
+
+
+def test_float16_graphs_answer_as_torch_does(source: Bundle) -> None:
+    """On the processor, where ONNX Runtime computes them in float32 between roundings."""
+    networks = load_networks(source)
+    wanted = probe.answers(TorchRuntime(networks), networks.student.config)
+    store.build(store.folder_of(source), networks, lambda: wanted, ["fp16"])
+    files = store.files_for(store.folder_of(source), "onnx-cuda")
+    found = OnnxRuntime("onnx-cuda", files, networks.student, 1)
+    errors = probe.errors(probe.answers(found, networks.student.config), wanted)
+    assert 1e-5 < max(errors.values()) < 0.01, errors
 
 
 def test_threads_that_are_tried() -> None:

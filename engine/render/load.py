@@ -39,4 +39,4 @@ def load_renderer(
     networks = load_networks(checked)
     for network in (networks.prompt, networks.listener):
         pack(network)
-    return ModelRenderer(checked, networks, open_runtime(checked, networks, runtime, say))
+    return ModelRenderer(checked, networks, open_runtime(checked, networks, runtime, say, device))

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import torch
 
+from engine.errors import BadRequest
 from engine.models import features as F
 from engine.models.codec import LATENTS
 from engine.models.denoiser import DenoiserConfig
@@ -27,6 +28,22 @@ RACED_FRAMES = 72
 RACE_SECONDS = 0.8
 FEWEST_ROUNDS = 3
 THREADS_GAIN = 0.9
+
+
+ON_CPU = ("torch", "onnx", "onnx-int8")
+ON_GPU = ("torch-cuda", "onnx-cuda")
+
+
+def candidates(name: str, device: str, gpu: bool) -> tuple[str, ...]:
+    """The runtimes that a name and a device (auto, cpu, cuda) mean. gpu: whether torch sees one. Raises BadRequest."""
+    if device == "cuda":
+        found = tuple(other for other in ON_GPU if name in ("auto", other.removesuffix("-cuda")))
+        if not found:
+            raise BadRequest(f"--runtime {name} is for processors; with --device cuda take auto, torch or onnx")
+        return found
+    if name != "auto":
+        return (name,)
+    return (*ON_CPU, *(ON_GPU if gpu and device == "auto" else ()))
 
 
 class Pick(NamedTuple):

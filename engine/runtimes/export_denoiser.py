@@ -24,11 +24,11 @@ def _two_layers(graph: Graph, x: str, layers: Any, int8: bool = False) -> str:
     return graph.linear(hidden, layers[2].weight, layers[2].bias, int8)
 
 
-def prepare_graph(model: Denoiser, int8: frozenset[str]) -> Graph:
+def prepare_graph(model: Denoiser, int8: frozenset[str], half: bool = False) -> Graph:
     """times, jumps [S, 128] and guidance [1, G] as features, given [N, 130], frames [N, 8 x F], globals [1, C] to
     base [N, width] and shared [S, 6 x width].
     """
-    graph, width = Graph("prepare"), model.config.width
+    graph, width = Graph("prepare", half), model.config.width
     times, guidance = graph.input("times", "S", 128), graph.input("guidance", 1, model.guidance_input.in_features)
     overall = _two_layers(graph, times, model.time_input)
     if model.config.jumps:
@@ -45,9 +45,9 @@ def prepare_graph(model: Denoiser, int8: frozenset[str]) -> Graph:
     return graph
 
 
-def step_graph(model: Denoiser, int8: frozenset[str]) -> Graph:
+def step_graph(model: Denoiser, int8: frozenset[str], half: bool = False) -> Graph:
     """z, noise, context [N, 64], mask [N, 1], base [N, width], shared [1, 6 x width], length and after [1] to next."""
-    graph, config = Graph("step"), model.config
+    graph, config = Graph("step", half), model.config
     z, base = graph.input("z", "N", LATENTS), graph.input("base", "N", config.width)
     shared = graph.input("shared", 1, 6 * config.width)
     x = graph.add(graph.linear(z, model.input.weight[:, :LATENTS]), base)

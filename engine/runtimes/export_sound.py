@@ -38,9 +38,9 @@ def _upsampled(graph: Graph, low: str) -> str:
     return graph.reshape(graph.op("Concat", *views, axis=2), 1, -1, F.LOW_BANDS)
 
 
-def decode_graph(model: Codec, int8: frozenset[str]) -> Graph:
+def decode_graph(model: Codec, int8: frozenset[str], half: bool = False) -> Graph:
     """latents [1, N, 64] to features [1, 8 N, CHANNELS] in dB, floored."""
-    graph = Graph("decode")
+    graph = Graph("decode", half)
     tower: Any = model.decoder
     raw = graph.times(graph.input("latents", 1, "N", LATENTS), graph.constant(1.0 / model.latent_scale))
     raw = graph.add(raw, graph.constant(model.latent_mean))
@@ -81,9 +81,9 @@ def encode_graph(model: Codec) -> Graph:
     return graph
 
 
-def vocoder_graph(model: Vocoder, int8: frozenset[str]) -> Graph:
+def vocoder_graph(model: Vocoder, int8: frozenset[str], half: bool = False) -> Graph:
     """mel [B, T, MELS], low [B, T, LOW_BANDS] in dB to level [B, T, 2, BINS] and spread [B, T, 2, SPREADS] in dB."""
-    graph = Graph("vocoder")
+    graph = Graph("vocoder", half)
     mel, low = graph.input("mel", "B", "T", F.MELS), graph.input("low", "B", "T", F.LOW_BANDS)
     x = graph.times(graph.op("Concat", mel, low, axis=2), graph.constant(1.0 / 40.0))
     x = graph.convolution(graph.add(x, graph.constant(1.0)), model.input, "vocoder_in" in int8)

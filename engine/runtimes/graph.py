@@ -30,8 +30,9 @@ def array(value: Tensor | NDArray[Any]) -> NDArray[Any]:
 class Graph:
     """One graph under construction. Every function returns the name of what it adds."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, half: bool = False) -> None:
+        """half: weights and arithmetic in float16; inputs and outputs stay float32."""
+        self.name, self.half = name, half
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, onnx.TensorProto] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
@@ -45,17 +46,17 @@ class Graph:
     def input(self, name: str, *shape: int | str) -> str:
         """A float32 input; dimensions that are named may vary."""
         self.inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
-        return name
+        return self.op("Cast", name, to=TensorProto.FLOAT16) if self.half else name
 
     def output(self, value: str, name: str, *shape: int | str) -> None:
-        self.nodes.append(helper.make_node("Identity", [value], [name]))
+        self.nodes.append(helper.make_node("Cast", [value], [name], to=TensorProto.FLOAT))
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def constant(self, value: Tensor | NDArray[Any] | float | Sequence[int]) -> str:
-        """Floats are held as float32, whole numbers as int64, other arrays as they are."""
+        """Floats are held as float32 (or float16), whole numbers as int64, other arrays as they are."""
         found = array(value) if isinstance(value, Tensor | np.ndarray) else np.asarray(value)
-        if found.dtype == np.float64:
-            found = found.astype(np.float32)
+        if found.dtype in (np.float32, np.float64):
+            found = found.astype(np.float16 if self.half else np.float32)
         name = self._fresh()
         self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(found).reshape(found.shape), name)
         return name

@@ -8,7 +8,7 @@ What a window's steps share is computed once and bound once; latents go to and f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ def open_session(path: Path, threads: int) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=[PROVIDER])
 
 
+Opener = Callable[[Path, int], Any]
+"""opener(file, threads) -> session."""
+
+
 class Bound:
     """A session with its inputs and outputs bound to arrays of ours: no copy either way."""
 
@@ -69,9 +73,11 @@ class Bound:
 class OnnxRuntime:
     """`engine.runtimes.base.Runtime` over five graphs. `student` tells how to feed it; its weights are not used."""
 
-    def __init__(self, name: str, files: Mapping[str, Path], student: Denoiser, threads: int) -> None:
+    def __init__(
+        self, name: str, files: Mapping[str, Path], student: Denoiser, threads: int, opener: Opener = open_session
+    ) -> None:
         self.name, self.threads, self.student = name, threads, student
-        self.bound = {graph: Bound(open_session(files[graph], threads)) for graph in GRAPHS}
+        self.bound = {graph: Bound(opener(files[graph], threads)) for graph in GRAPHS}
 
     def sample(self, given: Conditions, draw: Draw, steps: int, guidance: Tensor, check: Check) -> Tensor:
         """See `engine.runtimes.base.Runtime`; one session call a step."""

@@ -19,10 +19,8 @@ from engine.runtimes import choose, probe
 from engine.runtimes.base import Runtime
 from engine.runtimes.choose import Pick
 from engine.runtimes.eager import TorchRuntime
-from engine.runtimes.names import NAMES, named
+from engine.runtimes.names import named
 from engine.runtimes.probe import Say
-
-ONNX = ("onnx", "onnx-int8")
 
 
 def missing() -> str | None:
@@ -30,10 +28,13 @@ def missing() -> str | None:
     return next((name for name in ("onnxruntime", "onnx") if importlib.util.find_spec(name) is None), None)
 
 
-def open_runtime(bundle: Bundle, networks: Networks, runtime: str | None = None, say: Say = lambda _: None) -> Runtime:
+def open_runtime(
+    bundle: Bundle, networks: Networks, runtime: str | None = None, say: Say = lambda _: None, device: str = "auto"
+) -> Runtime:
     """The runtime `runtime` (see `named`) of a bundle whose networks are loaded. Raises BadRequest or Unavailable."""
     name = named(runtime)
-    if name == "torch":
+    wanted = choose.candidates(name, device, torch.cuda.is_available())
+    if wanted == ("torch",):
         return eager(networks)
     lacking = missing()
     if lacking is not None and name != "auto":
@@ -44,7 +45,7 @@ def open_runtime(bundle: Bundle, networks: Networks, runtime: str | None = None,
         say(f"runtime torch: {lacking} is not installed (pip install 'attacca-engine[cpu]' makes rendering faster)")
         return eager(networks)
     try:
-        return _Opening(bundle, networks, say).open(name)
+        return _Opening(bundle, networks, say).open(wanted, f"{name}-{device}")
     except OSError as problem:
         say(f"runtime torch: the ONNX files cannot be kept ({problem}); set XDG_CACHE_HOME to a folder with 200 MB")
         return eager(networks)
@@ -67,10 +68,10 @@ class _Opening:
         self.folder: Path = store.folder_of(bundle)
         self.fresh = False
 
-    def open(self, name: str) -> Runtime:
-        names = NAMES[1:] if name == "auto" else (name,)
-        self._ensure({"auto": ONNX}.get(name, (name,)))
-        key = choose.machine(name)
+    def open(self, names: tuple[str, ...], asked: str) -> Runtime:
+        """The fastest of `names`; what was picked is kept under `asked`, what the user said."""
+        self._ensure(tuple(name for name in names if name in self.store.KINDS))
+        key = choose.machine(asked)
         pick = choose.stored(self.store.read_picks(self.folder).get(key), names)
         if pick is not None and not self.fresh:
             found = self._checked(pick)
@@ -90,7 +91,8 @@ class _Opening:
             self.say(f"the ONNX files in {self.folder} are written anew: {trouble}")
         self.say("first start with this bundle: writing ONNX files into the cache (some seconds, once)")
         begin, self.fresh = time.perf_counter(), True
-        self.store.build(self.folder, self.networks, self._torch_answers)
+        kinds = ["fp32", "int8", *(["fp16"] if "onnx-cuda" in names else [])]
+        self.store.build(self.folder, self.networks, self._torch_answers, kinds)
         self.say(f"ONNX files written in {time.perf_counter() - begin:.1f} s")
 
     def _torch_answers(self) -> dict[str, torch.Tensor]:
@@ -100,11 +102,8 @@ class _Opening:
         """The runtime of a pick, if it answers as torch does; else None, and why is said."""
         if pick.name == "torch":
             return eager(self.networks)
-        from engine.runtimes.onnx_cpu import OnnxRuntime
-
         try:
-            files = self.store.files_for(self.folder, pick.name)
-            found = OnnxRuntime(pick.name, files, self.networks.student, pick.threads)
+            found = self._made(pick)
             wanted = self.store.stored_answers(self.folder)
             trouble = probe.complaint(pick.name, probe.errors(probe.answers(found, self.config), wanted))
         except Exception as broken:  # ONNX Runtime raises classes of its own for files and graphs it cannot use
@@ -114,15 +113,26 @@ class _Opening:
         self.say(f"{trouble}; it is not used")
         return None
 
+    def _made(self, pick: Pick) -> Runtime:
+        from engine.runtimes import cuda, onnx_cpu
+
+        if pick.name == "torch-cuda":
+            return cuda.TorchCuda(self.networks)
+        files = self.store.files_for(self.folder, pick.name)
+        opener = cuda.open_session if pick.name == "onnx-cuda" else onnx_cpu.open_session
+        return onnx_cpu.OnnxRuntime(pick.name, files, self.networks.student, pick.threads, opener)
+
     def _race(self, names: tuple[str, ...], key: str) -> Runtime:
         """Measure what answers rightly, keep the fastest."""
         runtimes: dict[Pick, Runtime] = {}
         for name in names:
-            for threads in [torch.get_num_threads()] if name == "torch" else choose.thread_counts():
+            for threads in choose.thread_counts() if name in ("onnx", "onnx-int8") else [torch.get_num_threads()]:
                 found = self._checked(Pick(name, threads))
                 if found is None:
                     break
                 runtimes[Pick(name, threads)] = found
+        if not runtimes and set(names) <= set(choose.ON_GPU):
+            raise Unavailable("no runtime works on the CUDA device here; use --device cpu")
         if not runtimes:
             self.say("runtime torch takes its place")
             return eager(self.networks)

@@ -19,7 +19,7 @@ from engine.runtimes.base import Runtime
 
 FRAMES, STEPS, SPOKEN = 48, 4, 24
 GUIDANCE = 1.5
-TOLERANCE = {"onnx": 0.001, "onnx-int8": 0.03, "onnx-cuda": 0.03}
+TOLERANCE = {"onnx": 0.001, "onnx-int8": 0.03, "torch-cuda": 0.03, "onnx-cuda": 0.03}
 """The largest of `errors`."""
 
 

@@ -1,7 +1,7 @@
 """ONNX files of a bundle in the user's cache: written once, whole or not at all, checked whenever they are read.
 
     CACHE/attacca/runtimes/KEY/    KEY: digest of the bundle's manifest, this exporter's version, ONNX Runtime's version
-        GRAPH.onnx GRAPH-int8.onnx the five graphs; those that hold no int8 weights are shared
+        GRAPH.onnx GRAPH-int8.onnx the five graphs; GRAPH-fp16.onnx as well where there is a GPU
         probe.safetensors          torch's answers to `engine.runtimes.probe`
         files.json                 SHA-256 of every other file
         picks.json                 what `auto` chose, by machine
@@ -19,7 +19,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import onnxruntime
@@ -36,7 +36,9 @@ FILES = "files.json"
 PROBE = "probe.safetensors"
 INT8_GROUPS = frozenset({"frames", "qkv", "out", "gate_up", "down", "codec", "codec_out", "vocoder", "level"})
 """Layers whose weights int8 holds; input, output, modulation, prompt and spread stay in float32, the encoder too."""
-INT8_GRAPHS = frozenset({"prepare", "step", "decode", "vocoder"})
+SMALLER = frozenset({"prepare", "step", "decode", "vocoder"})
+"""The graphs that there are in int8 and float16; the encoder is float32 alone: what is heard is not rounded."""
+KINDS = {"onnx": "fp32", "onnx-int8": "int8", "onnx-cuda": "fp16"}
 STALE_SECONDS = 3600.0
 
 
@@ -52,37 +54,41 @@ def folder_of(bundle: Bundle) -> Path:
     return cache_root() / hashlib.sha256(told.encode()).hexdigest()[:24]
 
 
-def file_name(graph: str, int8: bool) -> str:
-    return f"{graph}-int8.onnx" if int8 and graph in INT8_GRAPHS else f"{graph}.onnx"
+def file_name(graph: str, kind: str) -> str:
+    """kind: fp32, int8 or fp16."""
+    return f"{graph}.onnx" if kind == "fp32" or graph not in SMALLER else f"{graph}-{kind}.onnx"
 
 
 def files_for(folder: Path, name: str) -> dict[str, Path]:
-    """The file of each graph for the runtime `onnx` or `onnx-int8`."""
-    return {graph: folder / file_name(graph, name == "onnx-int8") for graph in GRAPHS}
+    """The file of each graph for a runtime of KINDS."""
+    return {graph: folder / file_name(graph, KINDS[name]) for graph in GRAPHS}
 
 
-def write_graphs(networks: Networks, folder: Path) -> None:
-    """Write all graphs, in float32 and with int8 weights."""
+def write_graphs(networks: Networks, folder: Path, kinds: Iterable[str]) -> None:
+    """Write all graphs in each of `kinds`."""
     from engine.runtimes import export_denoiser, export_sound
 
-    for groups in (frozenset[str](), INT8_GROUPS):
+    for kind in kinds:
+        groups, half = INT8_GROUPS if kind == "int8" else frozenset[str](), kind == "fp16"
         graphs = {
-            "prepare": export_denoiser.prepare_graph(networks.student, groups),
-            "step": export_denoiser.step_graph(networks.student, groups),
-            "decode": export_sound.decode_graph(networks.codec, groups),
-            "vocoder": export_sound.vocoder_graph(networks.vocoder, groups),
+            "prepare": export_denoiser.prepare_graph(networks.student, groups, half),
+            "step": export_denoiser.step_graph(networks.student, groups, half),
+            "decode": export_sound.decode_graph(networks.codec, groups, half),
+            "vocoder": export_sound.vocoder_graph(networks.vocoder, groups, half),
         }
         for name, graph in graphs.items():
-            graph.save(folder / file_name(name, bool(groups)))
-    export_sound.encode_graph(networks.codec).save(folder / file_name("encode", False))
+            graph.save(folder / file_name(name, kind))
+    export_sound.encode_graph(networks.codec).save(folder / file_name("encode", "fp32"))
 
 
-def build(target: Path, networks: Networks, wanted: Callable[[], dict[str, Tensor]]) -> None:
+def build(
+    target: Path, networks: Networks, wanted: Callable[[], dict[str, Tensor]], kinds: Iterable[str] = ("fp32", "int8")
+) -> None:
     """Fill `target` with graphs, torch's answers to the probe and their digests. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
-        write_graphs(networks, part)
+        write_graphs(networks, part, kinds)
         save_file(wanted(), str(part / PROBE))
         digests = {path.name: sha256(path) for path in sorted(part.iterdir())}
         (part / FILES).write_text(json.dumps(digests, indent=1) + "\n")
