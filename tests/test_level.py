@@ -89,3 +89,14 @@ class Identity:
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         return self.features[None]
+
+
+def test_a_part_comes_close_to_what_it_plays_with() -> None:
+    from engine.render.level import FAINT_DB, MAX_PART_DB, PART_BELOW_DB, part_gain_db, power_db
+
+    made = torch.full((40, F.CHANNELS), -60.0)
+    made_db = power_db(made)
+    assert part_gain_db(made_db + PART_BELOW_DB, made) == (pytest.approx(0.0, abs=1e-4), None)
+    assert part_gain_db(made_db + PART_BELOW_DB + 5, made) == (pytest.approx(5.0, abs=1e-4), None)
+    gain_db, remark = part_gain_db(made_db + PART_BELOW_DB + MAX_PART_DB + FAINT_DB + 4, made)
+    assert gain_db == MAX_PART_DB and remark is not None and "10 dB quieter" in remark

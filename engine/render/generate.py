@@ -30,7 +30,7 @@ from engine.render.crops import apart, at_once, in_pieces
 from engine.render.decode import PRE_SAMPLES, Decoder
 from engine.render.edits import Edited, edit_of
 from engine.render.fit import Fitter
-from engine.render.level import carried_gain_db
+from engine.render.level import carried_gain_db, part_gain_db
 from engine.render.line import AFTER
 from engine.render.looping import Looped
 from engine.render.past import UNSURE, Pasts
@@ -276,7 +276,7 @@ class ModelRenderer:
         for window in windows:
             decoder.push(window, made + len(window) >= place.latents)
             if made < 0:
-                self._carry_level(request, material, decoder)
+                place.remarks.extend(self._carry_level(request, material, decoder))
             made += len(window)
             for audio in _pieces(decoder, sizes, made >= place.latents, cancelled):
                 kept, drop = audio[drop:], max(0, drop - len(audio))
@@ -290,12 +290,17 @@ class ModelRenderer:
             return None
         return material.target_db[(material.before - UNSURE - len(known)) * PATCH :]
 
-    def _carry_level(self, request: Request, material: Material, decoder: Decoder) -> None:
-        """The gain that gives the new bars the context's loudness, where no curve says else."""
+    def _carry_level(self, request: Request, material: Material, decoder: Decoder) -> list[str]:
+        """The gain that gives the new bars the context's loudness, where no curve says else; remarks on it."""
         if material.level_db is None or request.intensity is not None:
-            return
+            return []
         made = decoder.features[len(decoder.features) // 2 :]
+        if request.under:
+            gain_db, remark = part_gain_db(material.level_db, made)
+            decoder.gain_db = self.makeup_db + gain_db
+            return [remark] if remark else []
         decoder.gain_db = self.makeup_db + carried_gain_db(material.level_db, made)
+        return []
 
 
 def piece_sizes(first: int) -> Iterator[int]:

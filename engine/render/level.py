@@ -20,6 +20,11 @@ REACH_FRAMES = 47
 MAX_CARRY_DB = 6.0
 MAX_RIDE_DB = 9.0
 QUIET_DB = -55.0
+PART_BELOW_DB, MAX_PART_DB, FAINT_DB = 3.0, 12.0, 6.0
+FAINT = (
+    "The model plays next to nothing under this input: the part is {:.0f} dB quieter than it should be. Name --parts, a"
+    " --prompt or --chords, or try another seed."
+)
 
 
 @lru_cache(maxsize=1)
@@ -64,6 +69,13 @@ def smoothed_db(features: Tensor) -> NDArray[np.float32]:
     inside = slice(REACH_FRAMES, REACH_FRAMES + len(power))
     weight = np.convolve(np.ones(len(power)), window)[inside]
     return np.asarray(10.0 * np.log10(np.convolve(power, window)[inside] / weight + 1e-9), np.float32)
+
+
+def part_gain_db(beside_db: float, made: Tensor) -> tuple[float, str | None]:
+    """The constant gain that brings a part a little below what it plays with; a remark on one that stays faint."""
+    missing = beside_db - PART_BELOW_DB - power_db(made)
+    gain = float(np.clip(missing, -MAX_PART_DB, MAX_PART_DB))
+    return gain, FAINT.format(missing - gain) if missing - gain > FAINT_DB else None
 
 
 def ride_gain_db(features: Tensor, target_db: NDArray[np.float32]) -> NDArray[np.float32]:
