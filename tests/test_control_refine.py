@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from scipy.signal import lfilter
 
 from engine.control import optimise as O
 from engine.control.refine import Refiner, rising
@@ -18,6 +19,7 @@ from engine.controls.form import parse_form, parse_refine
 from engine.errors import BadRequest, Cancelled
 from engine.models import features as F
 from engine.models.joint import Joint
+from engine.render.adherence import Judge
 from engine.render.condition import gather, place_of
 from engine.render.generate import ModelRenderer
 from engine.render.sample import latents
@@ -172,6 +174,26 @@ def test_targets_act_where_they_are_to(model: ModelRenderer) -> None:
     assert (melody.pitch == 64).any() and not (melody.pitch == 67).any()
 
 
+def test_the_report_holds_the_forms_error(model: ModelRenderer) -> None:
+    """Noise with a hump at 500 Hz, at 6 kHz and at 500 Hz again is an ABA, and no AAB."""
+    noise, bar = np.random.default_rng(0).standard_normal((3 * 96_000, 2)), 96_000
+    dark, bright = (
+        lfilter([1.0], [1.0, -1.9 * np.cos(2 * np.pi * hertz / 48_000), 0.9025], noise, axis=0) for hertz in (500, 6000)
+    )
+    audio = dark / dark.std()
+    audio[bar : 2 * bar] = (bright / bright.std())[bar : 2 * bar]
+    judge, error = Judge(model.networks), {}
+    for form in ("ABA", "AAB"):
+        request = ask(bars=3, form=form, refine="1")
+        assert judge.wants(request, [])
+        found = judge.adherence(request, place_of(request, None), [], (0.05 * audio).astype(np.float32), lambda: None)
+        assert found.form_error is not None and found.intensity_error_db is None
+        error[form] = found.form_error
+    assert error["ABA"] < 0.3 < 0.5 < error["AAB"]
+    take = play(model, ask(bars=3, form="ABA", refine="1"))
+    assert take.rendered.adherence is not None and take.rendered.adherence.form_error is not None
+
+
 def test_pitches_near_changes_are_not_judged() -> None:
     pitch = np.repeat(np.array([60, -1, 62], np.int8), 30)
     judged = judged_pitch(pitch)
@@ -205,7 +227,7 @@ def test_a_bad_form_is_one_sentence(text: str, bars: int) -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"form": "AB", "bars": 4}, "give refine, too"),
+        ({"form": "AB", "bars": 4}, "give refine"),
         ({"form": "ABA", "bars": 4, "refine": "5"}, "3 divides"),
         ({"refine": "fast"}, "number of iterations"),
     ],

@@ -15,7 +15,10 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
+from engine.control.extract import mfcc_rows, row_edges, self_similarity
+from engine.control.targets import form_similarity
 from engine.controls import intensity_envelope, monophonic, sample_curve
+from engine.controls.form import parse_form
 from engine.models.joint import Joint, pieces
 from engine.models.load import Networks
 from engine.models.prompt import sentence_encoder
@@ -68,7 +71,8 @@ class Judge:
     def wants(self, request: Request, voices: list[PromptPart]) -> bool:
         """Whether there is something to judge."""
         likened = self.joint is not None and bool(voices) and request.strengths.prompt != 0
-        return request.measure and (request.intensity is not None or request.melody is not None or likened)
+        told = (request.intensity, request.melody, request.form)
+        return request.measure and (likened or any(target is not None for target in told))
 
     def adherence(
         self, request: Request, place: Place, voices: list[PromptPart], audio: Audio, check: Check
@@ -84,7 +88,14 @@ class Judge:
         check()
         sung = None if request.melody is None else melody_accuracy(request, audio, place.rate, quarters, new)
         text, style = self._likeness(request, voices, audio, place.rate, check)
-        return Adherence(intensity_error_db=level, melody_accuracy=sung, text_similarity=text, style_similarity=style)
+        form = None if request.form is None else form_error(request, place, audio, check)
+        return Adherence(
+            intensity_error_db=level,
+            melody_accuracy=sung,
+            text_similarity=text,
+            style_similarity=style,
+            form_error=form,
+        )
 
     def _likeness(
         self, request: Request, voices: list[PromptPart], audio: Audio, rate: int, check: Check
@@ -129,6 +140,17 @@ class Judge:
         features = features_of(Source(to_stereo(source.audio), source.rate), check)
         heard = self.joint.listen(pieces(features)).embedding.mean(0)
         return np.asarray(torch.nn.functional.normalize(heard, dim=0).numpy(), np.float32)
+
+
+def form_error(request: Request, place: Place, audio: Audio, check: Check) -> float | None:
+    """Mean squared error of the self-similarity of audio [frames, channels] from its form; None under a second."""
+    wanted = form_similarity(list(parse_form(request.form or "", request.bars)), [n / place.rate for n in place.lines])
+    features = features_of(Source(to_stereo(audio), place.rate), check)[None]
+    edges = row_edges(features.shape[1])[: len(wanted) + 1]
+    if len(edges) < 3:
+        return None
+    found = self_similarity(mfcc_rows(features, edges))[0]
+    return float((found - wanted[: len(found), : len(found)]).square().mean())
 
 
 def made_anew(request: Request, place: Place, count: int) -> NDArray[np.bool_]:
