@@ -35,7 +35,7 @@ from engine.models.denoiser import Conditions
 from engine.models.listener import Heard
 from engine.render.level import power_db
 from engine.render.partial import acting, restrict
-from engine.render.past import HEARABLE, UNSURE, Encode, Past, Pasts
+from engine.render.past import ANSWERS, HEARABLE, UNSURE, Encode, Past, Pasts
 from engine.render.source import SILENCE, Check, Source, check_inside, model_view, source_of, unchecked
 from engine.timing import (
     Anchor,
@@ -252,6 +252,8 @@ def gather(
     if sound is None and after:
         sound = next_of(place)
     past = None if sound is None or request.under or request.strengths.context == 0 else pasts.of(sound)
+    if past is not None:
+        past.answer(check, ANSWERS[:-1])
     tempo = place.tempo_map.tempo_at(place.anchor.begin_quarters)
     factor, remark = halved_or_doubled(tempo)
     if remark:
