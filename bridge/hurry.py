@@ -12,9 +12,10 @@ NICENESS = -11
 
 
 def hurry() -> bool:
-    """Have this thread scheduled before ordinary ones; False where that is not permitted."""
+    """Have this thread scheduled before ordinary ones; False where that is not permitted. It is never put back."""
+    thread = threading.get_native_id()
     try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        os.setpriority(os.PRIO_PROCESS, thread, min(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
     except OSError:
         return False
     return True
