@@ -237,6 +237,8 @@ def main(
     from engine.training.metrics.systems import load_teacher
 
     taught = None if teacher is None else load_teacher(teacher, bench.networks.student)
+    if taught is not None:
+        pack(taught)
     ears = ears_of(bench, corpus, clips, out)
     say = (lambda line: None) if as_json else (lambda line: click.echo(line, err=True))
     found = measured(bench, ears, kinds, clips, taught, iterations, rate, steps, teacher_clips, say)
