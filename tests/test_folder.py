@@ -8,12 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import soxr
+import torch
 from safetensors import safe_open
 
 from engine.controls import intensity_envelope
 from engine.errors import BadRequest
 from engine.timing import Meter
-from engine.training import data
+from engine.training import data, prompt
 from engine.training.folder import audio, convert, grid, prepare, tonal
 from engine.training.folder.hints import Hints
 from engine.types import MODEL_RATE_HZ
@@ -199,6 +200,31 @@ def test_stored_songs_are_what_training_reads(folder, tmp_path):
     np.testing.assert_allclose(held["intensity"][inside], found[inside], atol=0.15)
     take = data.read_take(path)
     assert take.facts["frames"] == len(held["audio"]) and take.facts["captions"]
+    windows = data.FeatureWindows(data.song_files(tmp_path, "train"), 64)
+    assert windows.batch(3, np.random.default_rng(1)).shape == (3, 64, held["mix"].shape[1])
+
+
+def test_a_prompt_head_is_learnt_from_songs_without_tags():
+    vocabulary = prompt.Vocabulary(("house", "jazz"), ())
+    embedded = torch.nn.functional.normalize(torch.eye(6, 384), dim=-1)
+    styles = torch.tensor([0, 1, 0, 1, 0, 1])
+    head = prompt.fit(embedded, styles, torch.zeros(6, 0), vocabulary, 1, steps=60)
+    assert (head.logits(embedded)[:, :2].argmax(1) == styles).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "unreadable: the file is empty"),
+        (b"not a sound at all", "unreadable: Format not recognised"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "unreadable: "),
+    ],
+)
+def test_broken_files_are_left_out_in_a_few_words(tmp_path, content, reason):
+    (tmp_path / "x.wav").write_bytes(content)
+    with pytest.raises(audio.LeftOutError, match=reason) as left_out:
+        audio.read_sound(tmp_path / "x.wav")
+    assert "Error opening" not in str(left_out.value)
 
 
 def test_an_interrupted_run_goes_on_and_what_is_gone_is_removed(tmp_path):

@@ -9,6 +9,7 @@ clipped recording may pass). *Too short*: under a second; less than one bar is d
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ CLIP_LEVEL = 0.985
 CLIP_RUN = 6
 CLIP_SHARE = 1e-3
 PEAK = 0.98
+_PREFIXES = re.compile(r"^(Error opening .the file.: |Error : )")
 BLOCK_FRAMES = 1 << 20
 
 
@@ -91,13 +93,15 @@ def read_sound(path: Path) -> Sound:
 def _decode(path: Path) -> tuple[Audio, int, int]:
     """(samples [frames, channels], rate, frames of the whole file); at most LONGEST_SECONDS."""
     try:
+        if path.stat().st_size == 0:
+            raise LeftOutError("unreadable: the file is empty")
         with soundfile.SoundFile(path) as file:
             _check_shape(file.channels, file.samplerate)
             limit = min(file.frames, LONGEST_SECONDS * file.samplerate)
             samples = file.read(limit, dtype="float32", always_2d=True)
             return samples, int(file.samplerate), max(int(file.frames), len(samples))
     except (OSError, RuntimeError, MemoryError, ValueError) as error:
-        detail = " ".join(str(error).replace(str(path), "the file").split())[:100]
+        detail = _PREFIXES.sub("", " ".join(str(error).replace(str(path), "the file").split()))[:100]
         raise LeftOutError(f"unreadable: {detail or type(error).__name__}") from error
 
 
