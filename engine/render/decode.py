@@ -3,9 +3,9 @@
 Codec and vocoder look a little to both sides. `Decoder` keeps that margin: each push returns the
 samples that no later latent can change, the last one the rest.
 
-*Threading*: a `Decoder` belongs to its request's thread, which runs codec and vocoder network and waits in `speak` until
-its sound is there. Helper threads of the synthesis (`engine.models.synthesis`) take part in `speak` and in nothing else;
-they end when the decoder is let go, at the end of a request or when it is cancelled.
+*Threading*: a `Decoder` belongs to its request's thread, which runs codec and vocoder network and waits in `speak`
+until its sound is there. Helper threads of the synthesis (`engine.models.synthesis`) take part in `speak` and in
+nothing else; they end when the decoder is let go, at the end of a request or when it is cancelled.
 """
 
 from __future__ import annotations
