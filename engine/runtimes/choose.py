@@ -2,7 +2,8 @@
 
 `auto` races what is there: float32 in torch and in ONNX Runtime, int8 in ONNX Runtime, with one thread up to one a
 core, in turns and by their best times, because other programs slow down whole stretches. More threads must gain a
-tenth to be picked: the core that they would take belongs to the DAW.
+tenth to be picked: the core that they would take belongs to the DAW. On a busy machine, where one thread waits for
+its core, processor time decides among what takes one thread, and the pick counts until a start on a quiet machine.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ RACED_FRAMES = 72
 RACE_SECONDS = 0.8
 FEWEST_ROUNDS = 3
 THREADS_GAIN = 0.9
+BUSY = 1.3
+"""Wall time over processor time of one thread, at their best, beyond which the machine is busy."""
+QUIET_LOAD = 0.5
 
 
 ON_CPU = ("torch", "onnx", "onnx-int8")
@@ -75,35 +79,56 @@ def machine(name: str) -> str:
     return f"{name} {hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
-def lap(runtime: Runtime, config: DenoiserConfig) -> Callable[[], float]:
-    """A function that does one step, its share of decoding, and returns how long that took in seconds."""
+class Lap(NamedTuple):
+    """How long a lap took, in seconds of the wall and of the processor."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def lap(runtime: Runtime, config: DenoiserConfig) -> Callable[[], Lap]:
+    """A function that does one step and its share of decoding, and says how long that took."""
     generator = torch.Generator().manual_seed(3)
     given = probe.conditions(config, generator, RACED_FRAMES)
     noise = torch.randn(1, RACED_FRAMES, LATENTS, generator=generator)
     told = torch.full((2, 104, F.MELS), -50.0), torch.full((2, 104, F.LOW_BANDS), -50.0)
     scale = torch.ones(1)
 
-    def run() -> float:
-        begin = time.perf_counter()
+    def run() -> Lap:
+        begin, worked = time.perf_counter(), time.process_time()
         runtime.sample(given, lambda: noise, 1, scale, lambda: None)
         runtime.decode(noise)
         runtime.levels(*told)
-        return time.perf_counter() - begin
+        return Lap(time.perf_counter() - begin, time.process_time() - worked)
 
     return run
 
 
-def race(laps: dict[Pick, Callable[[], float]], seconds: float = RACE_SECONDS) -> dict[Pick, float]:
+def race(laps: dict[Pick, Callable[[], Lap]], seconds: float = RACE_SECONDS) -> dict[Pick, Lap]:
     """The best time of each, run in turns for `seconds` and FEWEST_ROUNDS rounds; a first one does not count."""
     for run in laps.values():
         run()
-    best = dict.fromkeys(laps, float("inf"))
+    best = dict.fromkeys(laps, Lap(float("inf"), float("inf")))
     rounds, begin = 0, time.perf_counter()
     while rounds < FEWEST_ROUNDS or time.perf_counter() - begin < seconds:
         for pick, run in laps.items():
-            best[pick] = min(best[pick], run())
+            best[pick] = Lap(*map(min, best[pick], run()))
         rounds += 1
     return best
+
+
+def judged(best: dict[Pick, Lap]) -> tuple[dict[Pick, float], bool]:
+    """The time of each that counts, and whether the machine was quiet enough to believe it for good."""
+    alone = {pick: lap for pick, lap in best.items() if pick.threads == 1 and pick.name in ON_CPU}
+    if not any(lap.wall_s > BUSY * lap.cpu_s for lap in alone.values()):
+        return {pick: lap.wall_s for pick, lap in best.items()}, True
+    others = {pick: lap.wall_s for pick, lap in best.items() if pick.name not in ("onnx", "onnx-int8")}
+    return {**others, **{pick: lap.cpu_s for pick, lap in alone.items()}}, False
+
+
+def quiet() -> bool:
+    """Whether hardly anything else runs here."""
+    return os.getloadavg()[0] < QUIET_LOAD * cores() if hasattr(os, "getloadavg") else False
 
 
 def fastest(times: dict[Pick, float]) -> Pick:
@@ -128,9 +153,11 @@ def threads_text(threads: int) -> str:
 
 
 def stored(found: Sequence[object] | None, names: Sequence[str]) -> Pick | None:
-    """A pick that was kept, if it still makes sense."""
-    if not isinstance(found, list) or len(found) != 2:
+    """A pick that was kept, if it still makes sense: [name, threads, whether the machine was quiet]."""
+    if not isinstance(found, list) or len(found) != 3:
         return None
-    name, threads = found
+    name, threads, sure = found
+    if sure is not True and quiet():
+        return None
     fits = name in names and isinstance(threads, int) and 1 <= threads <= cores()
     return Pick(str(name), int(str(threads))) if fits else None

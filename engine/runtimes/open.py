@@ -136,9 +136,10 @@ class _Opening:
         if not runtimes:
             self.say("runtime torch takes its place")
             return eager(self.networks)
-        times = choose.race({pick: choose.lap(found, self.config) for pick, found in runtimes.items()})
+        best = choose.race({pick: choose.lap(found, self.config) for pick, found in runtimes.items()})
+        times, sure = choose.judged(best)
         pick = choose.fastest(times)
-        self.say(choose.because(pick, times))
-        self.store.write_pick(self.folder, key, [pick.name, pick.threads])
+        self.say(choose.because(pick, times) + ("" if sure else "; measured again when the machine is less busy"))
+        self.store.write_pick(self.folder, key, [pick.name, pick.threads, sure])
         self.store.prune(self.folder)
         return runtimes[pick]
