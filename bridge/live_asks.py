@@ -75,6 +75,10 @@ class Asks:
             self._written[request_id] = traces
         return kinds
 
+    def since(self, at_ns: int) -> bool:
+        """Whether the newest change came after a time."""
+        return bool(self.traces) and self.traces[-1].arrived_ns > at_ns
+
     def again(self, request_id: str) -> list[Trace]:
         """The traces of a request that ended before it wrote: the next job takes them over."""
         return self._written.pop(request_id, [])

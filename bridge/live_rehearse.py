@@ -1,6 +1,8 @@
 """Rehearsals of a live session: while nothing is to be rendered soon, the engine prepares the contexts of the places
 where a note or a knob would take hold next, so that the answer to one need not wait for its context.
 
+Where nobody has asked for anything for QUIET_NS, only bar lines are prepared: some 40 ms of work a bar.
+
 A context is known again by its samples: one whose bars are written anew meanwhile, or whose place the head has passed,
 is of no use and does no harm.
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 LOOK_NS = 20_000_000
 WAIT_NS = 200_000_000
+QUIET_NS = 30_000_000_000
 STANDING_S = 10.0
 PLACES = 4
 REMEMBERED = 32
@@ -73,9 +76,11 @@ class Rehearsing:
                 found += [point for point in horizon.landings(quantise) if point not in found]
         return found[:PLACES]
 
-    def _grids(self) -> tuple[Quantise, Quantise]:
+    def _grids(self) -> tuple[Quantise, ...]:
         """Of notes, then of knobs and words."""
         session = self._session
+        if not session.asks.since(session.now_ns() - QUIET_NS):
+            return ("bar",)
         notes: Quantise = "beat" if session.melody.policy == "now" else "bar"
         if session.melody.policy != "echo":
             notes = session.quantise or notes

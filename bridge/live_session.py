@@ -80,6 +80,10 @@ class LiveSession:
         self.jobs.cancel()
         self.side.close()
 
+    def now_ns(self) -> int:
+        """The session's clock."""
+        return self._clock_ns()
+
     @property
     def song(self) -> ProjectMap | None:
         return self.follower.song

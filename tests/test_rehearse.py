@@ -192,6 +192,7 @@ def test_what_a_note_will_send_was_rehearsed_to_the_bit(tmp_path: Path, policy: 
         s.engine.live("policy", policy=policy)
         s.engine.live("quantise", quantise=quantise)
         found = 0
+        h.side.set_words(prompt_a="somebody is here")
         for n in range(4):
             assert missed(h.play(RATE, speed=1)) == []
             h.side.push_note(h.frame, bytes([0x90, 60 + n, 100]), time.monotonic_ns())
@@ -209,12 +210,26 @@ def test_what_a_note_will_send_was_rehearsed_to_the_bit(tmp_path: Path, policy: 
         assert found >= 3, f"{found} of {len(notes)} had been rehearsed"
 
 
+def test_where_nobody_plays_only_bar_lines_are_prepared(tmp_path: Path) -> None:
+    renderer = Listening()
+    with stage(tmp_path, renderer) as s, host(tmp_path) as h:
+        h.ready(2)
+        s.engine.live("policy", policy="now")
+        h.play(beat(h.song, 2), speed=1)
+        assert renderer.rehearsals
+        assert {request.at_beat for request, _ in renderer.rehearsals} == {None}
+        h.side.set_words(prompt_a="somebody is here")
+        h.play(beat(h.song, 1), speed=1)
+        assert {request.at_beat for request, _ in renderer.rehearsals} > {None}
+
+
 def test_rehearsals_are_few(tmp_path: Path) -> None:
     """A place is prepared once: four beats and their bar in two seconds, not fifty looks a second."""
     renderer = Listening()
     with stage(tmp_path, renderer) as s, host(tmp_path) as h:
         h.ready(2)
         s.engine.live("policy", policy="now")
+        h.side.set_words(prompt_a="somebody is here")
         h.play(beat(h.song, 1), speed=1)
         before = len(renderer.rehearsals)
         h.play(beat(h.song, 1), speed=1)
@@ -229,6 +244,8 @@ def test_a_grid_too_fine_to_foresee_is_not_rehearsed(tmp_path: Path) -> None:
     renderer = Listening()
     with stage(tmp_path, renderer) as s, host(tmp_path, playing=False) as h:
         h.ready(2)
+        h.side.set_words(prompt_a="somebody is here")
+        wait(s.traces, "the change")
         s.engine.live("policy", policy="now")
         s.engine.live("quantise", quantise="now")
         live = s.server.live
