@@ -28,6 +28,7 @@ from benchmarks.line import Found, Told
 from benchmarks.machine import process_cpu_s
 from benchmarks.soak import Background
 from bridge import osc_codec
+from bridge.client import Engine as Client
 from bridge.demo_engine import Engine, engine_process
 from bridge.timeline_cache import EngineSide, PluginSide
 from engine.errors import Unavailable
@@ -171,6 +172,8 @@ def measured(told: Told, count: int, audio_count: int) -> Callable[[Found], None
         found["seconds"] = rows
         in_turn(codecs(), 5 * count, rows)
         with engine_process(*told.engine_options) as engine:
+            with Client(engine.zmq) as client:
+                found["runtime"] = client.health().runtime
             try:
                 all_ways(engine, count, audio_count, rows, "")
                 pid, begin_s, cpu_s = engine.ready["pid"], time.monotonic(), process_cpu_s(engine.ready["pid"])

@@ -134,6 +134,9 @@ def run(name: str, said: Told, body: Callable[[Found], None], show: Callable[[Fo
     except AttaccaError as error:
         click.echo(str(error), err=True)
         sys.exit(MISTAKE)
+    except KeyboardInterrupt:
+        click.echo("stopped before anything was measured", err=True)
+        sys.exit(STOPPED)
     line = {"benchmark": name, **where, "command": command(), "usage": usage.figures(), **found}
     if stopped:
         line["stopped"] = True

@@ -35,6 +35,8 @@ def source(line: Line) -> str:
     command = line.get("command", f"python -m benchmarks.{line['benchmark']}")
     machine = f"{line['device']}, {line['cores']} cores"
     text = f"`{command}`, `{line['bundle']}`, {machine}, commit {line['commit']}, {line['when'][:10]}{spent}."
+    if "runtime" in line:
+        text += f" Runtime {line['runtime']}."
     return text + (f" {sentence(line['floor']).replace('floor', 'Floor', 1)}." if "floor" in line else "")
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -19,6 +23,8 @@ from engine.errors import Unavailable
 from engine.fake import FakeRenderer
 from engine.resident import Resident
 from tests.jack_server import jack_or_skip
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -178,6 +184,32 @@ def test_a_whole_benchmark_runs_from_its_command(tmp_path: Path) -> None:
     (found,) = [json.loads(text) for text in results.read_text().splitlines()]
     assert json.loads(done.output) == found and found["bundle"] == "fake"
     assert [row["bars"] for row in found["bars"]] == [1, 4] and [row["clients"] for row in found["clients"]] == [1, 2]
+
+
+@pytest.mark.timeout(200)
+def test_ctrl_c_ends_a_benchmark_and_its_engine(tmp_path: Path) -> None:
+    """As from a terminal, for the benchmark alone; its engine is ended by it."""
+    command = [sys.executable, "-m", "benchmarks.growth", "--fake", "--requests", "1000", "--most-bars", "1"]
+    results = tmp_path / "r.jsonl"
+    process = subprocess.Popen(
+        [*command, "--results", str(results)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("floor:")
+        end_s, engines = time.monotonic() + 60, []
+        while not engines and time.monotonic() < end_s:
+            time.sleep(0.2)
+            engines = psutil.Process(process.pid).children()
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+        assert process.wait(60) == 130, said
+    finally:
+        process.kill()
+        process.communicate()
+    assert "stopped" in said and not results.exists()
+    assert engines and not any(one.is_running() for one in engines)
 
 
 @pytest.mark.parametrize("name", ["rtf", "latency", "bridge", "deadlines", "peers", "growth", "report", "floor"])
