@@ -13,7 +13,7 @@ from engine.diffusion.flow import Velocity, euler, heun, time_grid
 from engine.diffusion.guidance import guided_velocity
 from engine.errors import BadRequest
 from engine.models.codec import LATENTS
-from engine.models.denoiser import Conditions, Denoiser
+from engine.models.denoiser import GROUPS, Conditions, Denoiser
 from engine.render.sample import unchecked
 from engine.render.strengths import DEFAULT_GUIDANCE
 from engine.runtimes.base import Runtime
@@ -109,6 +109,12 @@ def plain_velocity(model: Denoiser, given: Conditions) -> Velocity:
     return velocity
 
 
+def guidance_of(state: dict[str, Tensor]) -> int:
+    """How many strengths of guidance a denoiser's weights take."""
+    weight = state.get("guidance_input.weight")
+    return 1 if weight is None else weight.shape[1] // 128
+
+
 def load_teacher(path: Path, student: Denoiser) -> Denoiser:
     """The averaged weights of a training stage's checkpoint, or a plain state dict, in the student's shape."""
     from safetensors.torch import load_file
@@ -117,7 +123,8 @@ def load_teacher(path: Path, student: Denoiser) -> Denoiser:
     state = {name: value.float() for name, value in load_file(str(path)).items()}
     if any(name.startswith(mark) for name in state):
         state = {name.removeprefix(mark): value for name, value in state.items() if name.startswith(mark)}
-    model = Denoiser(replace(student.config, jumps="jump_input.weight" in state))
+    own = guidance_of(state) == len(GROUPS)
+    model = Denoiser(replace(student.config, jumps="jump_input.weight" in state, strengths=own))
     try:
         model.load_state_dict(state)
     except RuntimeError as mismatch:
