@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,12 +174,12 @@ def loss(model: P.Planner, given: Batch) -> dict[str, Tensor]:
 
 def train(
     pieces: Sequence[Piece], held_out: Sequence[Piece], config: P.PlannerConfig, seconds: float, folder: Path,
-    seed: int, console: Console,
+    seed: int, console: Console, *, clock: Callable[[], float] = time.monotonic,
 ) -> P.Planner:  # fmt: skip
     """A planner trained for `seconds`, the best of its averages on held-out songs."""
     torch.manual_seed(seed)
     model, rng = P.Planner(config), np.random.default_rng(seed)
-    stage = loop.Stage("planner", model, seconds, folder, LR, DECAY)
+    stage = loop.Stage("planner", model, seconds, folder, LR, DECAY, clock=clock)
     weights = weights_of(pieces)
     fixed = measured_windows(held_out, config)
 

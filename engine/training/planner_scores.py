@@ -77,7 +77,7 @@ def score_of(song: Song, levels_db: Iterable[float] | None = None) -> Score:
 def _place(song: Song, beat: float) -> tuple[int, float]:
     """(bar, beat from its line) of the sixteenth next to a beat."""
     quarters = float(song.bar_beats)
-    snapped = np.floor(beat * 4 + 0.5) / 4
+    snapped = int(beat * 4 + 0.5) / 4
     bar = min(song.bars - 1, int((snapped + 1e-9) // quarters))
     return bar, max(0.0, snapped - bar * quarters)
 
