@@ -62,7 +62,9 @@ def test_without_iterations_it_is_plain_sampling(model: ModelRenderer, steps: in
 def test_every_window_comes_closer_and_none_is_worse(model: ModelRenderer, schedule: O.Schedule) -> None:
     frames = round(18 * F.FRAME_RATE_HZ)
     level = torch.linspace(-45, -15, frames)
-    _, refiner = made_by(model, ask(bars=9, steps=2), [Intensity(level)], O.Budget(8), schedule=schedule, rate=0.3)
+    _, refiner = made_by(
+        model, ask(bars=9, steps=2), [Intensity(level)], O.Budget(8), schedule=schedule, rate=0.3, hold=0.0
+    )
     assert len(refiner.reached) > 1
     for window in refiner.reached:
         assert window.refined["intensity"] <= window.plain["intensity"]
@@ -70,9 +72,23 @@ def test_every_window_comes_closer_and_none_is_worse(model: ModelRenderer, sched
     assert sum(window.frames for window in refiner.reached) == pytest.approx(frames, abs=40)
 
 
+def test_the_guard_holds_the_sound_to_that_of_plain_sampling(model: ModelRenderer) -> None:
+    """Six decibels up is what is wanted; the more the guard counts, the less the mean spectrum moves."""
+    plain, _ = made_by(model, ask(bars=2), [], O.Budget(1))
+    before = model.networks.codec.decode(plain[None])[0, 16:].mean(0)
+    moved = []
+    for hold in (0.0, 100.0):
+        level = Intensity(torch.full((round(4 * F.FRAME_RATE_HZ),), -10.0), enough=0.0)
+        found, refiner = made_by(model, ask(bars=2), [level], O.Budget(12), rate=0.1, hold=hold)
+        after = model.networks.codec.decode(found[None])[0, 16:].mean(0)
+        moved.append(float((after - before).square().mean()))
+        assert set(refiner.terms()) == ({"intensity", "timbre"} if hold else {"intensity"})
+    assert moved[1] < 0.8 * moved[0]
+
+
 def test_the_loss_told_is_that_of_the_latents_given(model: ModelRenderer) -> None:
     level = torch.linspace(-45, -15, round(2 * F.FRAME_RATE_HZ))
-    found, refiner = made_by(model, ask(bars=1, steps=2), [Intensity(level)], O.Budget(5))
+    found, refiner = made_by(model, ask(bars=1, steps=2), [Intensity(level)], O.Budget(5), hold=0.0)
     features = model.networks.codec.decode(found[None])[:, 16:]
     from engine.control.extract import intensity_db
 

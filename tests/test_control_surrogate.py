@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.control import optimise as O
 from engine.control.surrogate import Objective, Path
-from engine.control.targets import Intensity, Melody, Overlap, Seen, Structure, Target, Text, form_similarity
+from engine.control.targets import Intensity, Melody, Overlap, Seen, Structure, Target, Text, Timbre, form_similarity
 from engine.control.teacher import ditto_teacher, euler_path
 from engine.diffusion import flow
 from engine.diffusion.guidance import guided_velocity
@@ -71,6 +71,7 @@ def targets(count: int, joint: Joint) -> list[Target]:
         Structure(form_similarity(["A", "B"], [0.0, 0.5, 1.2])),
         Text(joint, wanted),
         Overlap(torch.full((20, F.CHANNELS), -40.0), 8),
+        Timbre(torch.full((F.CHANNELS,), -38.0), -20.0),
     ]
 
 
@@ -79,7 +80,7 @@ def some_features(count: int, seed: int = 0) -> Tensor:
     return -40.0 + 8.0 * torch.randn(1, count, F.CHANNELS, generator=generator, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("index", range(5))
+@pytest.mark.parametrize("index", range(6))
 def test_losses_have_the_gradients_of_finite_differences(index: int) -> None:
     torch.manual_seed(0)
     target = targets(112, Joint(3, 4).eval().double().requires_grad_(False))[index]

@@ -17,7 +17,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-RATE = 0.1
+RATE = 0.03
+"""Adam's step: small, so that the noise goes no further from a random draw than the target asks."""
 Check = Callable[[], None]
 Make = Callable[[Tensor, int, Check], Tensor]
 """make(noise, passes, check) -> latents; calls check before each pass."""

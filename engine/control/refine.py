@@ -10,14 +10,14 @@ back between passes, and in each iteration: within 100 ms on one core.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from engine.control.optimise import ADAPTIVE, RATE, SINGLE, Budget, Outcome, Schedule, Step, Terms, Verdict, optimise
 from engine.control.surrogate import Objective, Path
-from engine.control.targets import Seen, Target
+from engine.control.targets import Seen, Target, Timbre, mean_levels
 from engine.control.wanted import budget_of, wanted
 from engine.errors import Cancelled
 from engine.models import features as F
@@ -29,6 +29,7 @@ from engine.render.sample import spans
 from engine.types import Request
 
 PAST_FRAMES = 128
+HOLD = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Refiner:
     """Draws windows of latents whose noise was searched towards `targets`. Weights must be frozen.
 
     budget: iterations a window, seconds a request. schedule: passes an iteration (`optimise.SINGLE`, `ADAPTIVE`).
+    hold: how much it counts that a window's mean spectrum and power stay what plain sampling makes (`targets.Timbre`).
     gamma: share of noise that each decoding step renews (students with jumps; 0 is deterministic).
     `reached` fills up as windows are made.
     """
@@ -56,6 +58,7 @@ class Refiner:
     schedule: Schedule = SINGLE
     rate: float = RATE
     gamma: float = 0.0
+    hold: float = HOLD
     reached: list[Reached] = field(default_factory=list)
 
     def latents(
@@ -119,19 +122,28 @@ class Refiner:
         seconds = None if self.budget.seconds is None else self.budget.seconds * part
         budget = Budget(self.budget.iterations, seconds)
         budget = budget if self.targets else Budget(iterations=0)
-        outcome = optimise(path, objective, noise, budget, self.schedule, self.rate, told, cancelled)
-        if outcome.ended == "cancelled":
-            raise Cancelled("cancelled while it was refined")
 
         def check() -> None:
             if cancelled():
                 raise Cancelled("cancelled while it rendered")
 
         with torch.no_grad():
-            tried = [self._decoded(path, objective, one, steps, check) for one in (noise, *outcome.bests)]
+            clean = path(noise, steps, check)
+            seen = objective.seen(clean)
+            if self.hold > 0 and self.targets:
+                spectrum, power = mean_levels(seen)
+                guard = Timbre(spectrum[0], float(power), self.hold)
+                objective = replace(objective, targets=[*self.targets, guard])
+            plain = (clean, seen, objective.judge(seen))
+        outcome = optimise(path, objective, noise, budget, self.schedule, self.rate, told, cancelled)
+        if outcome.ended == "cancelled":
+            raise Cancelled("cancelled while it was refined")
+        found = outcome.bests if outcome.iterations else ()
+        with torch.no_grad():
+            tried = [plain, *(self._decoded(path, objective, one, steps, check) for one in found)]
         clean, seen, verdict = min(tried, key=lambda one: float(one[2].loss))
         frames = max(0, seen.last - max(0, seen.fresh))
-        self.reached.append(Reached(frames, tried[0][2].terms, verdict.terms, outcome))
+        self.reached.append(Reached(frames, plain[2].terms, verdict.terms, outcome))
         return clean, seen
 
     def _decoded(
@@ -158,7 +170,7 @@ class Refiner:
     def sentence(self) -> str:
         """What was reached, for people: losses before and after, in decoded features."""
         before, after = self.terms(plain=True), self.terms()
-        parts = [NAMES.get(name, name + " {:.3g} to {:.3g}").format(before[name], after[name]) for name in after]
+        parts = [NAMES[name].format(before[name], after[name]) for name in after if name in NAMES]
         return f"Refined in {self.iterations} iterations: {', '.join(parts) or 'nothing was within reach'}."
 
 

@@ -57,7 +57,7 @@ class Intensity:
     weight: float = 1.0
     enough: float = 0.25
     name: str = "intensity"
-    unit: float = 10.0
+    unit: float = 2.0
 
     def loss(self, seen: Seen) -> Tensor | None:
         """dB^2 over the fresh frames and the half second before them, whose windows reach into the fresh ones."""
@@ -122,7 +122,7 @@ class Structure:
     weight: float = 1.0
     enough: float = 0.01
     name: str = "structure"
-    unit: float = 0.1
+    unit: float = 0.05
     kept: list[Tensor] = field(default_factory=list)
 
     def _rows(self, seen: Seen) -> Tensor | None:
@@ -162,7 +162,7 @@ class Text:
     weight: float = 1.0
     enough: float = 0.1
     name: str = "text"
-    unit: float = 0.5
+    unit: float = 0.25
 
     def loss(self, seen: Seen) -> Tensor | None:
         """One less the cosine of what is fresh, at least a second of it."""
@@ -175,6 +175,34 @@ class Text:
 
     def keep(self, seen: Seen) -> None:
         """Nothing: each window is heard by itself."""
+
+
+@dataclass
+class Timbre:
+    """A guard: mean spectrum [CHANNELS] in dB and mean power in dBFS stay those of plain sampling, so that nearness to
+    a target is not bought with another sound or level. It is no target: it never keeps a search from being met."""
+
+    spectrum_db: Tensor
+    power_db: float
+    weight: float = 1.0
+    enough: float = float("inf")
+    name: str = "timbre"
+    unit: float = 20.0
+
+    def loss(self, seen: Seen) -> Tensor | None:
+        """dB^2 of what is fresh: the mean square distance over bands, and that of the power."""
+        spectrum, power = mean_levels(seen)
+        moved = (spectrum - self.spectrum_db.to(spectrum)).square().mean()
+        return moved + (power - self.power_db).square().mean()
+
+    def keep(self, seen: Seen) -> None:
+        """Nothing: each window has its own."""
+
+
+def mean_levels(seen: Seen) -> tuple[Tensor, Tensor]:
+    """Mean levels in dB [B, CHANNELS] and mean power in dBFS [B] of the fresh frames."""
+    fresh = seen.features[:, max(0, seen.fresh - seen.first) :]
+    return fresh.mean(1), 10.0 * torch.log10(extract.power(fresh).mean(1) + 1e-9)
 
 
 @dataclass
