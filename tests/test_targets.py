@@ -13,9 +13,12 @@ from engine.controls import check, chords_from, melody_from, only_from, parse_ch
 from engine.controls.hummed import notes_in_seconds
 from engine.controls.midichords import chords_of, read_chords
 from engine.errors import AttaccaError, BadAudio, BadMidi, BadRequest, Unavailable
+from engine.models.load import load_networks
+from engine.render.generate import ModelRenderer
 from engine.render.partial import acting, restrict
 from engine.timing import Meter, TempoMap
 from engine.types import CurvePoint, Note, Only, Request, Stretch
+from tests.tiny_bundle import ask, make_bundle, play
 
 TEMPO = TempoMap.constant(120, Meter(4, 4))
 CHORDS = {"Am": (57, 60, 64), "F": (53, 57, 60), "C": (48, 60, 64, 67), "G7": (55, 59, 62, 65), "Dm7": (50, 57, 60, 65)}
@@ -171,3 +174,25 @@ def test_without_librosa_it_says_what_to_install(tmp_path: Path, monkeypatch: py
     soundfile.write(tmp_path / "voice.wav", sung([(60, 0.0, 0.5)], 1.0), 22_050)
     with pytest.raises(Unavailable, match="pip install librosa, or give a MIDI file"):
         melody_from(tmp_path / "voice.wav", TEMPO, 0, 2)
+
+
+@pytest.mark.parametrize("name", ["melody", "intensity", "chords"])
+def test_bars_without_a_target_are_as_if_it_had_not_been_given(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    bundle = make_bundle(tmp_path_factory.mktemp("partial") / "tiny")
+    renderer = ModelRenderer(bundle, load_networks(bundle))
+    only = Only(**{name: Stretch(begin=4, end=8)})
+    target = {
+        "melody": (note(72, 4.0), note(76, 6.0)),
+        "intensity": (CurvePoint(beat=0.0, db=-35.0),),
+        "chords": "Cm Fm",
+    }[name]
+    plain = play(renderer, ask(3)).audio
+    told = play(renderer, ask(3, only=only, **{name: target})).audio
+    bar, near = 96_000, 24_000 if name != "intensity" else 48_000
+    assert np.array_equal(plain[: bar - near], told[: bar - near])
+    assert not np.allclose(plain[bar : 2 * bar], told[bar : 2 * bar], atol=1e-3)
+    later = slice(2 * bar + near + 24_000, 3 * bar)
+    level = [float(np.square(audio[later]).mean()) for audio in (plain, told)]
+    assert level[0] == pytest.approx(level[1], rel=0.05), "phases may differ, what sounds does not"

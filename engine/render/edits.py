@@ -40,12 +40,15 @@ USUAL_STRENGTH = 0.5
 
 @dataclass
 class Edited:
-    """What an edit does in place of plain sampling. holes: latents to make, (first, end) from time zero."""
+    """What an edit does in place of plain sampling. holes: latents to make, (first, end) from time zero; until: where
+    what is heard ends, if not with the last hole.
+    """
 
     line: Line
     holes: list[tuple[int, int]]
-    mend: Mend
+    mend: Mend | None
     place_eighths: int | None = None
+    until: int = 0
 
     def make(
         self,
@@ -66,7 +69,7 @@ class Edited:
     @property
     def last(self) -> int:
         """Where `make` ends: past the last hole, as far as something is known there, for the decoder's sake."""
-        end = self.holes[-1][1]
+        end = max(self.until, self.holes[-1][1])
         beyond = self.line.known[self.line.before + end : self.line.before + end + DECODED_BEYOND]
         return end + int(beyond.all()) * len(beyond)
 
@@ -100,7 +103,8 @@ class Edited:
 
     def mending(self, emit: Callable[[BarAudio], None]) -> Callable[[BarAudio], None]:
         """`emit` for bars whose seams with what stays are made."""
-        return lambda bar: emit(self.mend.mended(bar))
+        mend = self.mend
+        return emit if mend is None else lambda bar: emit(mend.mended(bar))
 
 
 def pieces(hole: tuple[int, int]) -> list[tuple[int, int]]:

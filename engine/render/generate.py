@@ -40,6 +40,7 @@ from engine.render.rehearse import rehearse
 from engine.render.sample import latents
 from engine.render.source import Check, unchecked
 from engine.render.strengths import strengths_of
+from engine.render.stretches import Stretched, freed, holes_of, named
 from engine.runtimes.base import Runtime
 from engine.runtimes.eager import TorchRuntime
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, InlineAudio, PromptPart, Rendered, Request
@@ -144,7 +145,7 @@ class ModelRenderer:
         sense, reach = self.prompt_sense(request, check), AFTER if request.edit else 0
         request, plan = self.planning.planned(request, place, sense, partial(heard_before, place, self.pasts), check)
         material = gather(request, place, self.pasts, sense, check, reach)
-        edited = self._edit(request, place, material, check)
+        edited = self._edit(request, place, material, sense, check)
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
         fitter = Fitter(place.rate, place.channels, place.lines, self._seam(request, place), request.piece_ms)
@@ -182,9 +183,17 @@ class ModelRenderer:
 
         rehearse(request, inline, self.pasts, check)
 
-    def _edit(self, request: Request, place: Place, material: Material, check: Check) -> Edited | Looped | None:
+    def _edit(
+        self, request: Request, place: Place, material: Material, sense: PromptSense, check: Check
+    ) -> Edited | Looped | Stretched | None:
+        """What is sampled otherwise than plain bars: an edit, or targets that act on a part."""
         if request.edit is None:
-            return None
+            if request.refine is not None or not named(request):
+                return None
+            told = list(place.remarks)
+            free = gather(freed(request), place, self.pasts, sense, check)
+            place.remarks[:] = told
+            return Stretched(free, holes_of(request, place))
         return (
             Looped(place) if request.edit == "loop" else edit_of(request, place, material, self.made_by.encode, check)
         )
@@ -214,7 +223,7 @@ class ModelRenderer:
         material: Material,
         seed: int,
         cancelled: Callable[[], bool],
-        edited: Edited | Looped | None,
+        edited: Edited | Looped | Stretched | None,
         progress: Callable[[float], None],
     ) -> Iterator[Tensor]:
         """Latents [n, 64] in order, from -UNSURE to the end of the new bars or a little past it."""
@@ -228,7 +237,8 @@ class ModelRenderer:
             if cancelled():
                 raise Cancelled("cancelled while it rendered")
 
-        told = material, place.latents, request.steps, guidance, seed
+        first = edited.free if isinstance(edited, Stretched) else material
+        told = first, place.latents, request.steps, guidance, seed
         plain: Iterator[Tensor] = latents(self.made_by, *told, cancelled)
         if request.long == "fused":
             plain = in_pieces(at_once(self.networks.student, *told, check))
@@ -237,8 +247,9 @@ class ModelRenderer:
         if edited is None:
             yield from plain
             return
-
-        if isinstance(edited, Looped):
+        if isinstance(edited, Stretched):
+            edited = edited.edited(torch.cat(list(plain)), material)
+        elif isinstance(edited, Looped):
             speak = partial(self._speak, request, material, seed, cancelled)
             edited = edited.edited(torch.cat(list(plain)), material, speak, self.made_by.encode, check)
         made = edited.make(self.made_by, material, request.steps, guidance, seed, check)
@@ -262,7 +273,7 @@ class ModelRenderer:
         material: Material,
         seed: int,
         cancelled: Callable[[], bool],
-        edited: Edited | Looped | None = None,
+        edited: Edited | Looped | Stretched | None = None,
         progress: Callable[[float], None] = lambda share: None,
     ) -> Iterator[tuple[Audio, bool]]:
         """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
