@@ -28,10 +28,12 @@ RATE = 48_000
 THREE_TEMPI = ("0:120,3:97.3,6:140", "0:4/4,4:7/8,7:4/4")
 
 
-def wait(condition: Callable[[], Any], what: str, timeout_s: float = 15.0) -> Any:
-    """What `condition` finds, within the time."""
+def wait(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
+    """What `condition` finds, within the time; it is asked once more when that is over."""
     end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
+    over = False
+    while not over:
+        over = time.monotonic() >= end
         if found := condition():
             return found
         time.sleep(0.002)
@@ -180,7 +182,7 @@ class Host:
         self.frame, self.jumps = frame, self.jumps + 1
         self.report()
 
-    def ready(self, bars: float = 2.0, timeout_s: float = 15.0) -> None:
+    def ready(self, bars: float = 2.0, timeout_s: float = 30.0) -> None:
         """Wait until so many bars are there from the play head on; an offline host stands meanwhile."""
         line = self.song.frame(self.song.bar_at(self.frame) + int(bars))
         self.report()
@@ -251,7 +253,7 @@ class Stage:
     def explained(self, *hosts: Host) -> None:
         """Every played frame equals what was told."""
         for host in hosts:
-            wait(lambda host=host: not self.ledger.unexplained(host), "the ledger to explain all that was played", 5.0)
+            wait(lambda host=host: not self.ledger.unexplained(host), "the ledger to explain all that was played")
 
 
 @contextmanager
