@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from bridge import edits
 from bridge.cli import cli
+from bridge.client import connect
 from bridge.demo_engine import Engine, engine_process
 from bridge.wavefile import AudioFile, read_exact
 from engine.errors import AttaccaError, BadRequest
@@ -176,3 +177,26 @@ def test_values_finer_than_float32_stay_where_nothing_changed() -> None:
     whole = edits.replaced(AudioFile(fine, 48_000, "DOUBLE"), request, Made())
     assert np.array_equal(whole[: 96_000 - 960], fine[: 96_000 - 960])
     assert np.array_equal(whole[2 * 96_000 :], fine[2 * 96_000 :]) and not whole[96_000 : 2 * 96_000].any()
+
+
+def test_scripts_edit_arrays_and_files(engine: Engine) -> None:
+    audio = sound(4 * 96_000)
+    with connect(engine.zmq) as running:
+        for edited in (
+            edits.fill(running, (audio, 48_000), "2,4", tempo=120, steps=1, seed=1),
+            edits.vary(running, (audio, 48_000), "2,4", tempo=120, steps=1, seed=1, strength=0.25),
+        ):
+            assert edited.audio.shape == audio.shape and len(edited.take.audio) == 3 * 96_000
+            assert np.array_equal(edited.audio[2 * 96_000 : 3 * 96_000 - 960], audio[2 * 96_000 : 3 * 96_000 - 960])
+            assert not np.array_equal(edited.audio[96_000 : 2 * 96_000], audio[96_000 : 2 * 96_000])
+        part = edits.accompany(running, LOOP, source_bars=4, steps=1, parts=("bass",))
+        assert np.allclose(part.audio, read_exact(LOOP).samples + part.take.audio, atol=1e-6)
+        longer = edits.extend_front(running, LOOP, 1, source_bars=4, steps=1)
+        assert np.array_equal(longer.audio[LINE:], read_exact(LOOP).samples)
+
+
+def test_a_curve_is_judged_in_the_reply(run: Run, tmp_path: Path) -> None:
+    words = ("fill", LOOP, "--bars", "3", "--source-bars", 4, "--seed", 1, "-o", tmp_path / "out.wav", "--json")
+    told = json.loads(run(*words, "--intensity", "0:-30,4:-20").stdout.splitlines()[-1])
+    assert 0 <= told["adherence"]["intensity_error_db"] < 40 and set(told["adherence"]) == {"intensity_error_db"}
+    assert "adherence" not in json.loads(run(*words).stdout.splitlines()[-1])
