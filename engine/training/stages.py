@@ -88,7 +88,7 @@ def _composed(shop: Workshop, seconds: float) -> None:
                 raise _EnoughError
 
         with contextlib.suppress(_EnoughError):
-            build(shop.corpus, hours, shop.workers, shop.seed, tell)
+            build(shop.corpus, hours, shop.workers, shop.seed, tell, **shop.settings.get("corpus", {}))
 
 
 def _own_sounds(shop: Workshop, seconds: float) -> None:

@@ -40,7 +40,8 @@ class Workshop:
     source: Path | None = None
     workers: int = field(default_factory=lambda: max(1, os.cpu_count() or 1))
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By stage: further arguments for its `train` (tests make networks small and steps few)."""
+    """By stage: further arguments for its `train` (tests make networks small and steps few), or for `corpus.build`
+    (synths, composer)."""
 
     @property
     def out(self) -> Path:
