@@ -37,6 +37,7 @@ from engine.render.past import UNSURE, Pasts
 from engine.render.planned import Planning, heard_before
 from engine.render.reference import References
 from engine.render.rehearse import rehearse
+from engine.render.ringing import ringing
 from engine.render.sample import latents
 from engine.render.source import Check, unchecked
 from engine.render.strengths import strengths_of
@@ -155,6 +156,8 @@ class ModelRenderer:
             emit = heard.passing(emit)
         if edited is not None:
             emit = edited.mending(emit)
+        if (rings := ringing(request, place)) is not None:
+            emit = rings.over(emit)
         progress = rising(progress)
         for audio, last in self._sound(request, place, material, seed, cancelled, edited, progress):
             for bar in fitter.feed(audio, last):
