@@ -90,4 +90,11 @@ def output_option(what: str) -> Callable[[AnyFunction], AnyFunction]:
 
 def music_options(function: AnyFunction) -> AnyFunction:
     """The options of commands that make a number of new bars at any rate."""
-    return with_options(bars_option, rate_option, shared_options, output_option("what is new"))(function)
+    long_option = click.option(
+        "--long",
+        type=click.Choice(["chained", "fused", "independent"]),
+        default="chained",
+        show_default=True,
+        help="How more than some 12 s are made: window after window, all at once, or apart.",
+    )
+    return with_options(bars_option, rate_option, long_option, shared_options, output_option("what is new"))(function)
