@@ -3,12 +3,15 @@
 Codec and vocoder look a little to both sides. `Decoder` keeps that margin: each push returns the
 samples that no later latent can change, the last one the rest.
 
-*Threading*: a `Decoder` belongs to its request's thread, which runs codec and vocoder network and waits in `speak`
-until its sound is there. Helper threads of the synthesis (`engine.models.synthesis`) take part in `speak` and in
-nothing else; they end when the decoder is let go, at the end of a request or when it is cancelled.
+*Threading*: a `Decoder` belongs to its request's thread, which runs codec and vocoder network. `speak` waits until its
+sound is there; between `begin` and `finish` helper threads of the synthesis (`engine.models.synthesis`) work on one
+piece while the network looks at the next. One piece at most is under way: `finish` it before another begins. Helpers
+end when the decoder is let go, at the end of a request or when it is cancelled.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +22,7 @@ from engine.models import features as F
 from engine.models.codec import LATENT_HOP, PATCH
 from engine.models.synthesis import Synthesis
 from engine.models.vocoder import NEPER_DB, Levels
+from engine.models.voice import Piece
 from engine.render import level
 from engine.runtimes.base import Decodes
 from engine.types import Audio
@@ -27,6 +31,23 @@ CODEC_REACH = 2
 VOCODER_REACH = 4
 PRE_SAMPLES = F.WINDOW // 2
 TRIM_FRAMES = 512
+
+
+class Ahead(NamedTuple):
+    """A piece that the network has seen: levels and doubts [2, N, BINS] of which `inside` on counts, lows, gain."""
+
+    levels: NDArray[np.float32]
+    doubt: NDArray[np.float32]
+    low: NDArray[np.float32]
+    inside: int
+    gain: NDArray[np.float32] | np.float32
+
+
+class Begun(NamedTuple):
+    """A piece that is worked on, and the factor of its samples."""
+
+    piece: Piece
+    gain: NDArray[np.float32] | np.float32
 
 
 class Decoder:
@@ -80,16 +101,28 @@ class Decoder:
 
     def speak(self, frames: int) -> Audio:
         """The next 512 x frames samples [n, 2]."""
+        return self.finish(self.begin(self.look(frames)))
+
+    def begin(self, ahead: Ahead) -> Begun:
+        """Have helpers work on a piece beside what follows."""
+        piece = self.synthesis.begin(ahead.levels, ahead.doubt, ahead.low, ahead.inside, 2 * len(ahead.low))
+        return Begun(piece, ahead.gain)
+
+    def finish(self, begun: Begun) -> Audio:
+        """The samples of a piece that was begun."""
+        sound = self.synthesis.finish(begun.piece)
+        return np.multiply(sound, begun.gain, out=np.empty(sound.shape, np.float32))
+
+    def look(self, frames: int) -> Ahead:
+        """What the network says of the next `frames`, which count as spoken."""
         first = max(0, self.spoken - VOCODER_REACH)
         last = min(len(self.features), self.spoken + frames + VOCODER_REACH)
         levels, doubt = self.synthesis.levels(self.features[first:last])
-        inside = 2 * (self.spoken - first)
         low = self.features[self.spoken : self.spoken + frames, 2 * F.MELS :].numpy()
-        gain = self._gain(frames)
+        ahead = Ahead(levels, doubt, low, 2 * (self.spoken - first), self._gain(frames))
         self.spoken += frames
         self._let_go()
-        sound = self.synthesis.speak(levels, doubt, low, inside, 2 * frames)
-        return np.multiply(sound, gain, out=np.empty(sound.shape, np.float32))
+        return ahead
 
     def _let_go(self) -> None:
         """Forget features that nothing will look at again, some seconds at a time."""

@@ -27,7 +27,7 @@ from engine.models.prompt import sentence_encoder
 from engine.render.adherence import Collected, Judge
 from engine.render.condition import Material, Place, PromptSense, gather, place_of
 from engine.render.crops import apart, at_once, in_pieces
-from engine.render.decode import PRE_SAMPLES, Decoder
+from engine.render.decode import PRE_SAMPLES, Begun, Decoder
 from engine.render.edits import Edited, edit_of
 from engine.render.fit import Fitter
 from engine.render.level import carried_gain_db, part_gain_db
@@ -327,11 +327,21 @@ def piece_sizes(first: int) -> Iterator[int]:
 
 
 def _pieces(decoder: Decoder, sizes: Iterator[int], last: bool, cancelled: Callable[[], bool]) -> Iterator[Audio]:
-    """Speak what is ready, piece by piece."""
+    """Speak what is ready, piece by piece: while a whole one is spoken, the network looks at the next."""
+    before: Begun | None = None
     while (ready := decoder.ready(last)) > 0:
         if cancelled():
             raise Cancelled("cancelled while it was decoded")
-        yield decoder.speak(min(next(sizes), ready))
+        frames = min(next(sizes), ready)
+        ahead = decoder.look(frames)
+        if before is not None:
+            yield decoder.finish(before)
+        before = decoder.begin(ahead)
+        if frames < PIECE_FRAMES:
+            yield decoder.finish(before)
+            before = None
+    if before is not None:
+        yield decoder.finish(before)
 
 
 def prompt_parts(request: Request) -> list[PromptPart]:

@@ -13,6 +13,7 @@ from engine.models.load import load_networks
 from engine.models.packed import pack
 from engine.render.generate import ModelRenderer
 from engine.runtimes.open import open_runtime
+from engine.runtimes.pools import keep_to_one_thread
 from engine.runtimes.probe import Say
 from engine.types import Renderer
 
@@ -39,4 +40,7 @@ def load_renderer(
     networks = load_networks(checked)
     for network in (networks.prompt, networks.listener):
         pack(network)
-    return ModelRenderer(checked, networks, open_runtime(checked, networks, runtime, say, device))
+    made_by = open_runtime(checked, networks, runtime, say, device)
+    if made_by.name.startswith("onnx"):
+        keep_to_one_thread()
+    return ModelRenderer(checked, networks, made_by)

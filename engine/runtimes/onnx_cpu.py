@@ -77,7 +77,8 @@ class OnnxRuntime:
         self, name: str, files: Mapping[str, Path], student: Denoiser, threads: int, opener: Opener = open_session
     ) -> None:
         self.name, self.threads, self.student = name, threads, student
-        self.bound = {graph: Bound(opener(files[graph], threads)) for graph in GRAPHS}
+        beside = {"vocoder": max(1, threads - 1)}  # while it works, a piece is spoken on another core
+        self.bound = {graph: Bound(opener(files[graph], beside.get(graph, threads))) for graph in GRAPHS}
 
     def sample(self, given: Conditions, draw: Draw, steps: int, guidance: Tensor, check: Check) -> Tensor:
         """See `engine.runtimes.base.Runtime`; one session call a step."""
