@@ -57,10 +57,11 @@ def test_each_runtime_is_what_it_says(renderers: Runtimes) -> None:
 def test_sessions_sleep_when_idle(renderers: Runtimes, name: str) -> None:
     runtime = renderers[name].made_by
     assert isinstance(runtime, onnx_cpu.OnnxRuntime)
-    for bound in runtime.bound.values():
+    for graph, bound in runtime.bound.items():
         options = bound.session.get_session_options()
         assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
-        assert options.intra_op_num_threads == runtime.threads
+        beside = 1 if graph == "vocoder" else 0  # a piece is spoken on another core while it works
+        assert options.intra_op_num_threads == max(1, runtime.threads - beside)
         assert bound.session.get_providers() == ["CPUExecutionProvider"]
 
 
