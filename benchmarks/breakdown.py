@@ -21,8 +21,9 @@ STAGES = (
     ("sample", "engine.render.generate", "latents"),
     ("codec", "engine.render.decode", "Decoder.push"),
     ("vocoder", "engine.models.synthesis", "Synthesis.levels"),
-    ("phases and iSTFT", "engine.models.synthesis", "Synthesis.speak"),
-    ("speak", "engine.render.decode", "Decoder.speak"),
+    ("phases and iSTFT", "engine.models.synthesis", "Synthesis.begin"),
+    ("phases and iSTFT", "engine.models.synthesis", "Synthesis.finish"),
+    ("look", "engine.render.decode", "Decoder.look"),
     ("fit", "engine.render.fit", "Fitter.feed"),
 )
 """What is called, where it is found, and what it is called here. Stages may be nested."""
