@@ -196,3 +196,13 @@ def test_bars_without_a_target_are_as_if_it_had_not_been_given(
     later = slice(2 * bar + near + 24_000, 3 * bar)
     level = [float(np.square(audio[later]).mean()) for audio in (plain, told)]
     assert level[0] == pytest.approx(level[1], rel=0.05), "phases may differ, what sounds does not"
+
+
+def test_strengths_are_read_and_refused_in_one_sentence() -> None:
+    from engine import controls
+    from engine.types import Strengths
+
+    assert controls.strengths_from("melody=2, prompt=3.5,context=0") == Strengths(melody=2.0, prompt=3.5, context=0.0)
+    for text in ("", "melody", "melody=5", "melody=-1", "melody=nan", "loud=1", "melody=1,melody=2", "melody=1e1"):
+        with pytest.raises(BadRequest, match=r"^Strengths are NAME=0\.\.4, of prompt, melody"):
+            controls.strengths_from(text)

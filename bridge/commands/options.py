@@ -50,6 +50,11 @@ def shared_options(function: AnyFunction) -> AnyFunction:
         click.option("--seed", type=Whole(0, 2**53), help="The same seed gives the same bytes."),
         click.option("--steps", type=Whole(1, 8), default=4, show_default=True, help="Sampling steps."),
         click.option("--guidance", type=Real(1, 6), help="How closely the prompt is followed; 1: not guided."),
+        click.option(
+            "--strengths",
+            metavar="NAME=0..4,...",
+            help='How strongly each target acts, as in "melody=2,prompt=3"; 1: as told, 0: not at all.',
+        ),
         click.option("--intensity", metavar="FILE|CURVE", help='"beat:dB,beat:dB,...", or a .csv, .json or .wav.'),
         click.option("--melody", type=wav, metavar="FILE", help="A melody to play along: MIDI, or a voice (WAV)."),
         click.option("--key", help='As in "Am" or "F# major".'),

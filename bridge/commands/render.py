@@ -21,7 +21,7 @@ from bridge.commands.options import (
 from bridge.commands.plan import Planned, plan_options
 from bridge.requests import mixed
 from engine.errors import BadRequest
-from engine.types import MODEL_RATE_HZ, Request
+from engine.types import MODEL_RATE_HZ, Request, Strengths
 
 
 @click.command()
@@ -89,13 +89,14 @@ def make_request(kind: Any, original: wavefile.AudioFile | None = None, **option
 
     names = ("prompt", "style", "intensity", "melody", "parts")
     prompt, style, curve, melody, parts = (options.pop(name) for name in names)
-    only, chords = options.pop("only", None), options.pop("chords", None)
+    only, chords, strengths = (options.pop(name, None) for name in ("only", "chords", "strengths"))
     request = Request(
         id=uuid.uuid4().hex,
         kind=kind,
         prompts=mixed(prompt, style),
         parts=None if parts is None else controls.parse_parts(parts),
         chords=None if chords is None else controls.chords_from(chords),
+        strengths=Strengths() if strengths is None else controls.strengths_from(strengths),
         **options,
     )
     controls.check(request)

@@ -9,7 +9,7 @@ from engine.controls.harmony import Chord, Key, chord_frames, parse_chords, pars
 from engine.controls.keyed import progression
 from engine.controls.melody import melody_frames, monophonic
 from engine.controls.midifile import read_melody, read_notes
-from engine.controls.parsing import chords_from, melody_from, only_from
+from engine.controls.parsing import chords_from, melody_from, only_from, strengths_from
 from engine.controls.request import check, check_targets, on_grid, parse_parts, request_map
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "read_notes",
     "request_map",
     "sample_curve",
+    "strengths_from",
 ]

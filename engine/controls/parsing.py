@@ -10,10 +10,12 @@ from engine.controls.midichords import read_chords
 from engine.controls.midifile import read_melody
 from engine.errors import BadRequest
 from engine.timing import TempoMap, shown
-from engine.types import Note, Only, Stretch
+from engine.types import Note, Only, Strengths, Stretch
 
 MIDI = (".mid", ".midi", ".rmi")
 ONLY_SENTENCE = 'Where a target acts is said by bars, as in "melody=3-4,intensity=1-2"; targets are'
+MOST_STRENGTH = 4.0
+_STRENGTH = re.compile(r"[0-9]{1,3}(?:\.[0-9]{0,6})?")
 _ONLY = re.compile(r"\s*([a-z]{1,20})\s*=\s*([0-9]{1,6})\s*(?:-\s*([0-9]{1,6})\s*)?")
 
 
@@ -27,6 +29,17 @@ def melody_from(path: Path, tempo_map: TempoMap, first_bar: int, bars: int) -> t
 def chords_from(text: str) -> str:
     """Chords as they are typed, or those of a MIDI file."""
     return read_chords(text) if Path(text.strip()).suffix.lower() in MIDI else text
+
+
+def strengths_from(text: str) -> Strengths:
+    """Strengths as in "melody=2,prompt=3", each 0 (left out) to 4; BadRequest for anything else."""
+    names, found = Strengths.__struct_fields__, {}
+    for part in text[:400].split(","):
+        name, _, value = (word.strip() for word in part.partition("="))
+        if name not in names or name in found or not _STRENGTH.fullmatch(value) or float(value) > MOST_STRENGTH:
+            raise BadRequest(f"Strengths are NAME=0..{MOST_STRENGTH:g}, of {', '.join(names)}; got {shown(text)}.")
+        found[name] = float(value)
+    return Strengths(**found)
 
 
 def only_from(text: str, tempo_map: TempoMap, first_bar: int, bars: int) -> Only:
