@@ -22,6 +22,7 @@ from engine.errors import BadRequest
 from engine.models import features as F
 from engine.models.codec import LATENTS
 from engine.models.denoiser import DenoiserConfig
+from engine.models.synthesis import cores
 from engine.runtimes import probe
 from engine.runtimes.base import Runtime
 
@@ -55,11 +56,6 @@ class Pick(NamedTuple):
 
     name: str
     threads: int
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_counts() -> list[int]:
