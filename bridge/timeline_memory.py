@@ -179,14 +179,16 @@ def load(
     valid = np.zeros((len(slots), SLOT), np.bool_)
     todo = np.flatnonzero(index >= 0)
     for _ in range(4):
-        before = tags["seq"][index[todo]]
-        tag = tags[index[todo]]
-        right = (before % 2 == 0) & (tag["slot"] == slots[todo])
+        places, runs = index[todo], _runs(index, todo)
+        before = tags["seq"][places]  # from here to the second look as little as can be: a writer may come between
+        tag = tags[places]
+        for row, place, count in runs:
+            sound[row : row + count] = planes[place : place + count].transpose(0, 2, 1)
+        calm = (before == tags["seq"][places]) & (before % 2 == 0)
+        right = calm & (tag["slot"] == slots[todo])
         if generation is not None:
             right &= tag["generation"] == generation
-        _load_audio(planes, index, todo[right], sound)
-        calm = (before == tags["seq"][index[todo]]) & (before % 2 == 0)
-        _mark(todo, tag, right & calm, sound, valid)
+        _mark(todo, tag, right, sound, valid)
         todo = todo[~calm]
         if not len(todo):
             break
@@ -209,12 +211,11 @@ def _mark(rows: Ints, tag: NDArray[np.void], good: BoolMask, sound: Audio | None
             sound[row, ~valid[row]] = 0
 
 
-def _load_audio(planes: Audio, index: Ints, wanted: Ints, sound: Audio) -> None:
-    """The wanted slots into their rows of sound [slots, 256, 2]; rows and places that run in step go at once."""
+def _runs(index: Ints, wanted: Ints) -> list[tuple[int, int, int]]:
+    """(row, place, count) of the wanted slots whose rows and places run in step: one copy each."""
     steps = np.flatnonzero((np.diff(wanted) != 1) | (np.diff(index[wanted]) != 1)) + 1
-    for rows in np.split(wanted, steps) if len(wanted) else ():
-        place, count = int(index[rows[0]]), len(rows)
-        sound[rows[0] : rows[0] + count] = planes[place : place + count].transpose(0, 2, 1)
+    groups = np.split(wanted, steps) if len(wanted) else []
+    return [(int(rows[0]), int(index[rows[0]]), len(rows)) for rows in groups]
 
 
 def cache_index(page_table: NDArray[np.uint32], pages: int, slots: Ints) -> Ints:

@@ -66,12 +66,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    with shm_folder() as path:
-        yield path
-
-
-@pytest.fixture
 def twin(library: Path) -> Iterator[Twin]:
     side = Twin(load_twin(library))
     yield side

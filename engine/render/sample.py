@@ -18,6 +18,7 @@ from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions, Denoiser
 from engine.render.condition import CONTEXT, Material
 from engine.render.past import UNSURE
+from engine.render.source import Check, unchecked
 from engine.runtimes.base import Runtime
 
 WINDOW = 144
@@ -36,10 +37,6 @@ def spans(new: int, context: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def unchecked() -> None:
-    """For callers that never cancel."""
-
-
 @torch.no_grad()
 def few_step(
     model: Denoiser,
@@ -47,7 +44,7 @@ def few_step(
     draw: Callable[[], Tensor],
     steps: int,
     guidance: Tensor,
-    check: Callable[[], None] = unchecked,
+    check: Check = unchecked,
 ) -> Tensor:
     """Clean latents [B, N, 64] of a student in `steps` passes, by the sampler that it was distilled for.
 

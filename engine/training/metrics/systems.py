@@ -14,7 +14,7 @@ from engine.diffusion.guidance import guided_velocity
 from engine.errors import BadRequest
 from engine.models.codec import LATENTS
 from engine.models.denoiser import GROUPS, Conditions, Denoiser
-from engine.render.sample import unchecked
+from engine.render.source import unchecked
 from engine.render.strengths import DEFAULT_GUIDANCE
 from engine.runtimes.base import Runtime
 
