@@ -27,10 +27,10 @@ from benchmarks import echo, line, stage
 from benchmarks.line import Found, Told
 from benchmarks.machine import process_cpu_s
 from benchmarks.soak import Background
-from bridge import osc_codec
 from bridge.client import Engine as Client
 from bridge.demo_engine import Engine, engine_process
-from bridge.timeline_cache import EngineSide, PluginSide
+from bridge.osc import codec as osc_codec
+from bridge.timeline.cache import EngineSide, PluginSide
 from engine.errors import Unavailable
 
 Action = Callable[[], object]

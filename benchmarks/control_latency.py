@@ -34,7 +34,7 @@ from benchmarks.soak import conclude, engine_options, in_a_sentence
 from benchmarks.stage import BlockHost, Played, Score
 from bridge.client import Engine
 from bridge.commands import measure
-from bridge.live_messages import LiveTrace
+from bridge.live.messages import LiveTrace
 from engine.types import Audio
 
 OWN_SHARE_S = 0.1

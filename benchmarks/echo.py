@@ -27,7 +27,7 @@ AUDIO_SHAPE = (6 * 48_000, 2)
 
 
 def osc() -> None:
-    from bridge import osc_codec
+    from bridge.osc import codec as osc_codec
 
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind(("127.0.0.1", 0))

@@ -25,8 +25,8 @@ import numpy as np
 from benchmarks import stage
 from benchmarks.soak import conclude, engine_options, in_a_sentence
 from benchmarks.stage import BlockHost, Played, Score
-from bridge import timeline_layout as layout
 from bridge.commands import measure
+from bridge.timeline import layout
 
 COVER_S = 0.5
 STAY_BARS = 3

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks import listening
 from benchmarks.stage import Played, Score
 from benchmarks.watcher import Watcher
-from bridge import timeline_layout as layout
+from bridge.timeline import layout
 from engine.types import Audio
 
 CLICK_DB = 12.0

@@ -34,7 +34,7 @@ from bridge.client import Engine, generate_request
 from bridge.commands import measure
 from bridge.demo import LOOP
 from bridge.demo_engine import engine_process
-from bridge.timeline_cache import EngineSide, PluginSide
+from bridge.timeline.cache import EngineSide, PluginSide
 from engine.errors import Cancelled
 from engine.types import Audio
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bridge import timeline_files as files
-from bridge import timeline_layout as layout
-from bridge.timeline_memory import BoolMask, Ints, Memory, cache_index, read_cache, span_slots
-from bridge.timeline_structs import Counters, EngineStatus, Transport
+from bridge.timeline import files, layout
+from bridge.timeline.memory import BoolMask, Ints, Memory, cache_index, read_cache, span_slots
+from bridge.timeline.structs import Counters, EngineStatus, Transport
 from engine.errors import Unavailable
 from engine.types import Audio
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from bridge.live_messages import MAX_HOLD_BARS
+from bridge.live.messages import MAX_HOLD_BARS
 from engine.errors import BadRequest
 from engine.types import MAX_BARS
 

@@ -30,7 +30,7 @@ import numpy as np
 from bridge import protocol
 from bridge.clock import Deadline
 from bridge.curve import is_local
-from bridge.live_messages import Action, AskLive, LiveAudio, LiveCommand, LiveStatus
+from bridge.live.messages import Action, AskLive, LiveAudio, LiveCommand, LiveStatus
 from bridge.protocol import (
     AskHealth,
     AskInfo,
@@ -213,7 +213,7 @@ class Engine:
         return self._ask(AskLive(traces=traces), LiveStatus, timeout_s)
 
     def live(self, action: Action, *, timeout_s: float = 5.0, **fields: Any) -> None:
-        """Ask something of a live session, or of all: any field of `bridge.live_messages.LiveCommand`.
+        """Ask something of a live session, or of all: any field of `bridge.live.messages.LiveCommand`.
 
         Raises BadRequest, or Refused with what the engine says.
         """
@@ -291,7 +291,7 @@ def _as_sound(audio: Any) -> Audio:
 
 
 def _read(path: Path) -> tuple[Audio, int]:
-    from bridge.wavefile import read_exact
+    from bridge.files.wavefile import read_exact
 
     file = read_exact(path)
     return file.samples.astype(np.float32), file.rate

@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bridge import wavefile
 from bridge.client import Engine as Client
 from bridge.demo_engine import Engine, engine_process
-from bridge.joining import join_exactly
-from bridge.osc_client import OscClient
-from bridge.pictures import save_spectrogram
+from bridge.files import wavefile
+from bridge.files.joining import join_exactly
+from bridge.files.pictures import save_spectrogram
+from bridge.osc.client import OscClient
 from engine.errors import AttaccaError, Unavailable
 from engine.timing import Meter, TempoMap
 from engine.types import Audio

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from bridge.live_messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
+from bridge.live.messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
 from engine.events import Accepted, Ended, Health, Metrics, Progress
 from engine.types import MAX_SECONDS, Audio, Channels, Id, Plan, PlanBar, Rate, Report, Request, Struct
 

@@ -9,7 +9,7 @@ import msgspec
 
 from bridge import addresses, protocol
 from bridge.addresses import Address, Arg
-from bridge.live_messages import LiveCommand, LiveSessionStatus, LiveTrace
+from bridge.live.messages import LiveCommand, LiveSessionStatus, LiveTrace
 from engine.types import Plan, PlanBar, Report, Request
 
 PREAMBLE = """# The protocol

@@ -21,10 +21,10 @@ from types import FrameType
 from typing import Any
 
 from bridge import protocol
-from bridge.live import Live
+from bridge.live.sessions import Live
 from bridge.loop import Loop
-from bridge.midi import MidiInput, NoteCollector, open_input
-from bridge.osc import OscServer
+from bridge.midi.inputs import MidiInput, NoteCollector, open_input
+from bridge.osc.server import OscServer
 from bridge.session import Session
 from bridge.sync.open import open_source
 from bridge.sync.position import SyncSource

@@ -23,13 +23,13 @@ from engine.timing import Meter, TempoMap, parse_meters
 from engine.types import Audio, CurvePoint, Note, PromptPart, Request
 
 if TYPE_CHECKING:
-    from bridge.live import Live
+    from bridge.live.sessions import Live
 
 Watcher = Callable[[object, Event], None]
 
 
 class NoteSource(Protocol):
-    """Live notes, taken once (bridge.midi)."""
+    """Live notes, taken once (bridge.midi.inputs)."""
 
     def take(self, tempo_map: TempoMap) -> tuple[Note, ...]: ...
 

@@ -52,7 +52,7 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a float WAV, whole or not at all. Raises Unavailable."""
-        from bridge.wavefile import write_wav
+        from bridge.files.wavefile import write_wav
 
         write_wav(Path(path), self.audio, self.rate)
         return Path(path)

@@ -21,7 +21,7 @@ import zmq
 
 from bridge import protocol
 from bridge.curve import guard_server
-from bridge.live_messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
+from bridge.live.messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
 from bridge.loop import Loop
 from bridge.protocol import (
     AskHealth,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bridge.osc_codec import Malformed, decode, encode
+from bridge.osc.codec import Malformed, decode, encode
 from bridge.sync.ardour import ArdourSource
 from bridge.sync.position import HostPosition
 from engine.timing import Meter

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from bridge.timeline_cache import EngineSide, PluginSide
+from bridge.timeline.cache import EngineSide, PluginSide
 from engine.types import Renderer
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,10 +16,10 @@ from zlib import crc32
 import numpy as np
 
 from bridge.client import Engine
-from bridge.live_map import ProjectMap, announced
-from bridge.live_messages import LiveAudio, LiveSessionStatus, LiveTrace
+from bridge.live.map import ProjectMap, announced
+from bridge.live.messages import LiveAudio, LiveSessionStatus, LiveTrace
 from bridge.serve import Options, Server, serving
-from bridge.timeline_cache import PluginSide, Transport, position_at
+from bridge.timeline.cache import PluginSide, Transport, position_at
 from engine.errors import AttaccaError
 from engine.fake import FakeRenderer
 from engine.types import Audio, BarAudio, Rendered, Request

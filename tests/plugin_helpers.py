@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.timeline_cache import EngineSide, Segment
+from bridge.timeline.cache import EngineSide, Segment
 from tests.timeline_helpers import PLUGIN, CPlace, shm_folder
 
 RATE = 8_000

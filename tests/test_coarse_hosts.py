@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bridge.live_learn import Told, agrees, learnt
-from bridge.live_map import announced
+from bridge.live.learn import Told, agrees, learnt
+from bridge.live.map import announced
 from engine.timing import Meter
 from tests.plugin_helpers import CHostTime, core_library
 from tests.test_plugin_clock import RATE, SONG, TICK, Clock, Map, lv2, off_frames, silent, total_quarters, vst3

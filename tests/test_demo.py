@@ -14,7 +14,7 @@ from PIL import Image
 
 from bridge import demo
 from bridge.demo_engine import engine_process
-from bridge.midi import NoteCollector, open_input
+from bridge.midi.inputs import NoteCollector, open_input
 from engine.errors import NoEngine
 from engine.timing import Meter, TempoMap
 

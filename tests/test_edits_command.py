@@ -12,11 +12,11 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from bridge import edits
 from bridge.cli import cli
 from bridge.client import connect
 from bridge.demo_engine import Engine, engine_process
-from bridge.wavefile import AudioFile, read_exact
+from bridge.files import edits
+from bridge.files.wavefile import AudioFile, read_exact
 from engine.errors import AttaccaError, BadRequest
 from engine.types import Request
 from tests.rendering import sound

@@ -18,10 +18,11 @@ import msgspec
 import psutil
 import zmq
 
-from bridge import addresses, osc_codec, protocol
+from bridge import addresses, protocol
 from bridge.client import connect
-from bridge.osc_client import OscClient, build
-from bridge.osc_socket import split_address
+from bridge.osc import codec as osc_codec
+from bridge.osc.client import OscClient, build
+from bridge.osc.socket import split_address
 from engine.errors import BadRequest
 from tests.bridge_helpers import engine_process
 

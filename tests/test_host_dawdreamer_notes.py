@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.timeline_cache import EngineSide, discover
+from bridge.timeline.cache import EngineSide, discover
 from tests.hosts.attacca_plugin import build_plugins
 from tests.hosts.dawdreamer_host import dawdreamer
 from tests.hosts.live_rig import cache_folder

@@ -21,8 +21,8 @@ VOCABULARY = {"engine", "engine.types", "engine.errors"} | {
     for package in ("engine.timing", "engine.controls")
     for name in (package, *(f"{package}.{path.stem}" for path in (ROOT / package.replace(".", "/")).glob("*.py")))
 }
-HOST_SEES = VOCABULARY | {"bridge", "bridge.client", "bridge.protocol", "bridge.clock"}
-HOST_SEES |= {f"bridge.{path.stem}" for path in (ROOT / "bridge").glob("timeline_*.py")}
+HOST_SEES = VOCABULARY | {"bridge", "bridge.client", "bridge.protocol", "bridge.clock", "bridge.timeline"}
+HOST_SEES |= {f"bridge.timeline.{path.stem}" for path in (ROOT / "bridge" / "timeline").glob("*.py")}
 HEAVY = {"torch", "onnxruntime", "tokenizers", "safetensors", "pedalboard", "librosa", "matplotlib", "scipy"}
 DISTRIBUTIONS = {  # import name -> distribution, where they differ
     "zmq": "pyzmq",

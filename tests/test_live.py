@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.timeline_cache import Transport
+from bridge.timeline.cache import Transport
 from tests.live_helpers import RATE, THREE_TEMPI, Coloured, beat, host, missed, stage, wait
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.live_learn import Told, agrees, learnt, told_by
-from bridge.live_map import ProjectMap, announced, published
+from bridge.live.learn import Told, agrees, learnt, told_by
+from bridge.live.map import ProjectMap, announced, published
 from bridge.sync.position import host_position
-from bridge.timeline_structs import position_at
+from bridge.timeline.structs import position_at
 from engine.controls import on_grid
 from engine.errors import BadRequest
 from engine.timing import new_bar_boundaries

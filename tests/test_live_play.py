@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.osc_client import OscClient
+from bridge.osc.client import OscClient
 from engine.errors import BadRequest, Refused
 from tests.live_helpers import Coloured, Host, Stage, beat, host, missed, stage, wait
 
@@ -246,7 +246,7 @@ def test_a_killed_engine_leaves_the_cache_playable(tmp_path: Path) -> None:
 
 
 def test_stale_caches_are_listed_and_removed(tmp_path: Path) -> None:
-    code = "import os, sys; from pathlib import Path; from bridge.timeline_cache import PluginSide;"
+    code = "import os, sys; from pathlib import Path; from bridge.timeline.cache import PluginSide;"
     code += "PluginSide.create('gone', 48000, 0.5, Path(sys.argv[1])); os._exit(9)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     env = os.environ | {"ATTACCA_CACHE_DIR": str(tmp_path)}

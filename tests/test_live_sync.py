@@ -21,15 +21,15 @@ import numpy as np
 import pytest
 
 from bridge.client import Engine
-from bridge.live_follow import Follower
-from bridge.live_keys import Keys
-from bridge.live_map import ProjectMap, announced
-from bridge.live_messages import LiveSessionStatus
-from bridge.live_sync import STUCK_NS, Lead, at_rate
-from bridge.midi_notes import NoteCollector
+from bridge.live.follow import Follower
+from bridge.live.keys import Keys
+from bridge.live.map import ProjectMap, announced
+from bridge.live.messages import LiveSessionStatus
+from bridge.live.sync import STUCK_NS, Lead, at_rate
+from bridge.midi.notes import NoteCollector
 from bridge.serve import Options, Server
 from bridge.sync.position import HostPosition, host_position
-from bridge.timeline_cache import EngineSide, PluginSide, Transport, position_at
+from bridge.timeline.cache import EngineSide, PluginSide, Transport, position_at
 from engine.errors import BadRequest
 from tests.jack_server import JackServer
 from tests.live_helpers import RATE, Coloured, Host, Stage, beat, host, missed, stage, wait

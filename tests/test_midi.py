@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import bridge.midi_ports
+import bridge.midi.ports
 from bridge.client import connect
 from bridge.clock import OfflineClock
-from bridge.midi import MAX_NOTES, Normaliser, NoteCollector, match, open_input
+from bridge.midi.inputs import MAX_NOTES, Normaliser, NoteCollector, match, open_input
 from engine.errors import BadMidi, BadRequest, Unavailable
 from engine.timing import Meter, TempoMap
 from engine.types import Note
@@ -160,7 +160,7 @@ def test_without_a_midi_system_it_says_what_to_install(monkeypatch: pytest.Monke
     def nothing() -> list[str]:
         raise ModuleNotFoundError("No module named 'rtmidi'")
 
-    monkeypatch.setattr(bridge.midi_ports, "backend", lambda: SimpleNamespace(get_input_names=nothing))
+    monkeypatch.setattr(bridge.midi.ports, "backend", lambda: SimpleNamespace(get_input_names=nothing))
     with pytest.raises(Unavailable, match="install python-rtmidi"):
         open_input("any", NoteCollector())
 
@@ -172,7 +172,7 @@ def test_what_a_midi_library_prints_is_not_shown(
         os.write(2, b"ALSA lib seq_hw.c: open /dev/snd/seq failed")
         raise OSError("no MIDI")
 
-    monkeypatch.setattr(bridge.midi_ports, "backend", lambda: SimpleNamespace(get_input_names=noisy))
+    monkeypatch.setattr(bridge.midi.ports, "backend", lambda: SimpleNamespace(get_input_names=noisy))
     with pytest.raises(Unavailable):
         open_input("any", NoteCollector())
     assert capfd.readouterr().err == ""
@@ -376,7 +376,7 @@ def test_a_port_that_vanishes_is_opened_again_when_it_is_back(jack_server: JackS
 
 PORT_ON_JACK = """
 import time
-from bridge.midi import NoteCollector, open_input
+from bridge.midi.inputs import NoteCollector, open_input
 collector = NoteCollector()
 with open_input("keys", collector):
     print("open", flush=True)

@@ -19,12 +19,12 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from bridge import osc_codec
 from bridge.clock import OfflineClock, seconds_until, time_tag
-from bridge.osc import OscServer
-from bridge.osc_client import OscClient, build
-from bridge.osc_codec import Malformed, decode, encode
-from bridge.osc_socket import split_address
+from bridge.osc import codec as osc_codec
+from bridge.osc.client import OscClient, build
+from bridge.osc.codec import Malformed, decode, encode
+from bridge.osc.server import OscServer
+from bridge.osc.socket import split_address
 from bridge.serve import Options, Server
 from engine.errors import BadRequest, NoEngine, Refused, Unavailable
 from tests.bridge_helpers import fake_server

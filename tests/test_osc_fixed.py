@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from bridge import addresses, osc_codec, osc_fixed
-from bridge.osc_client import build
-from bridge.osc_codec import IMMEDIATELY, Malformed, Message, decode, decode_any, encode
+from bridge import addresses
+from bridge.osc import codec as osc_codec
+from bridge.osc import fixed as osc_fixed
+from bridge.osc.client import build
+from bridge.osc.codec import IMMEDIATELY, Malformed, Message, decode, decode_any, encode
 from engine.errors import BadRequest
 
 Value = int | float | str

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bridge import pictures
+from bridge.files import pictures
 
 
 @pytest.mark.parametrize("rate", [22_050, 48_000, 96_000])

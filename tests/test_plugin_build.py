@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.timeline_cache import EngineSide, discover
+from bridge.timeline.cache import EngineSide, discover
 from tests.hosts import clap_host
 from tests.hosts.attacca_plugin import build_plugins
 from tests.plugin_helpers import ExactMap

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge import timeline_layout as layout
+from bridge.timeline import layout
 from tests.plugin_helpers import UNTOLD, UNTOLD_FRAME, CHostTime, ExactMap, core_library
 from tests.timeline_helpers import CPlace
 

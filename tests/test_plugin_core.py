@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from bridge.timeline_cache import EngineSide
+from bridge.timeline.cache import EngineSide
 from tests.plugin_helpers import (
     BAR,
     BEAT,

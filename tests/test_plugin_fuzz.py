@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bridge.timeline_cache import EngineSide
+from bridge.timeline.cache import EngineSide
 from tests.plugin_helpers import (
     BAR,
     BEAT,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge.timeline_cache import EngineSide
+from bridge.timeline.cache import EngineSide
 from tests.plugin_helpers import build
 from tests.timeline_helpers import FOUR_FOUR, shm_folder
 

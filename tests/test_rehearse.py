@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.live_session import LiveSession
+from bridge.live.session import LiveSession
 from engine.errors import Cancelled
 from engine.fake import FakeRenderer
 from engine.rehearsing import Rehearsal, Rehearsals, Rehearses

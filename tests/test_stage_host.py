@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import jump, kill_judge, listening, stage
 from benchmarks.stage import JUMPED, OFF_GRID, ROLLING, ROW, BlockHost, Played, Score
-from bridge.timeline_cache import EngineSide, Segment
+from bridge.timeline.cache import EngineSide, Segment
 from engine.errors import Unavailable
 
 RATE = 48_000

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.osc_codec import encode
+from bridge.osc.codec import encode
 from bridge.sync.ardour import ArdourSource
 from bridge.sync.open import open_source
 from bridge.sync.position import HostPosition

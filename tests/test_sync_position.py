@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.midi import MidiInput
+from bridge.midi.inputs import MidiInput
 from bridge.sync.midiclock import MidiClock
 from bridge.sync.open import open_source
 from bridge.sync.plugin import PluginSource, from_transport
 from bridge.sync.position import FOLLOW_NS, HostPosition, Jumps, exact_tempo, follow, host_position
 from bridge.sync.regress import QuarterAxis, SteadyTempo, simplest
-from bridge.timeline_cache import EngineSide, PluginSide, Transport, discover
+from bridge.timeline.cache import EngineSide, PluginSide, Transport, discover
 from engine.errors import BadRequest, Unavailable
 from engine.timing import Meter
 

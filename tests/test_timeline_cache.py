@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge import timeline_layout as layout
-from bridge.timeline_cache import (
+from bridge.timeline import layout
+from bridge.timeline.cache import (
     Counters,
     EngineSide,
     HeardNote,

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.timeline_cache import EngineSide
-from bridge.timeline_memory import SLOT, runs_of
+from bridge.timeline.cache import EngineSide
+from bridge.timeline.memory import SLOT, runs_of
 from tests.timeline_helpers import PAGE, memory_of, noise, shm_folder, small_cache
 
 SPANS = st.lists(st.tuples(st.integers(-300, 2 * PAGE), st.integers(1, 3 * SLOT)), max_size=8)

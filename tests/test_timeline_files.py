@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bridge import timeline_layout as layout
-from bridge.timeline_cache import EngineSide, PluginSide, cache_folder, discover, reclaim
+from bridge.timeline import layout
+from bridge.timeline.cache import EngineSide, PluginSide, cache_folder, discover, reclaim
 from engine.errors import BadRequest, Refused, Unavailable
 from tests.timeline_helpers import (
     HAMMER,
@@ -29,13 +29,13 @@ from tests.timeline_helpers import (
 )
 
 CREATOR = """
-import sys, time; from pathlib import Path; from bridge.timeline_cache import PluginSide
+import sys, time; from pathlib import Path; from bridge.timeline.cache import PluginSide
 side = PluginSide.create(sys.argv[2], 8000, 0.2, Path(sys.argv[1]))
 print("ready", flush=True); time.sleep(100)
 """
 ENGINE = """
 import sys, time; from pathlib import Path; import numpy as np
-from bridge.timeline_cache import EngineSide
+from bridge.timeline.cache import EngineSide
 from tests.timeline_helpers import FOUR_FOUR, noise
 side = EngineSide.attach(Path(sys.argv[1])); side.publish_map([FOUR_FOUR]); side.write(100, noise(40_000))
 print("ready", flush=True); time.sleep(100)
@@ -216,7 +216,7 @@ def test_what_cannot_be_made_is_said(folder: Path, instance: str, rate: int, min
 # ---- a full folder -----------------------------------------------------------------------------------------------
 
 LIMITED = """
-import resource, sys; from pathlib import Path; from bridge.timeline_cache import PluginSide
+import resource, sys; from pathlib import Path; from bridge.timeline.cache import PluginSide
 from engine.errors import Unavailable
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 try: print(PluginSide.create("a", 48000, 5.0, Path(sys.argv[1])).pages)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge import timeline_layout as layout
-from bridge.timeline_cache import (
+from bridge.timeline import layout
+from bridge.timeline.cache import (
     Counters,
     EngineSide,
     HeardNote,
@@ -339,7 +339,7 @@ def test_duplicates_get_ids_of_their_own_on_both_sides(made: Twin, library: Path
 
 
 def test_each_side_reclaims_what_the_other_left_when_killed(twin: Twin, library: Path, folder: Path) -> None:
-    python = "import sys, time; from pathlib import Path; from bridge.timeline_cache import PluginSide\n"
+    python = "import sys, time; from pathlib import Path; from bridge.timeline.cache import PluginSide\n"
     python += (
         'side = PluginSide.create("py", 8000, 0.1, Path(sys.argv[1])); print("ready", flush=True); time.sleep(100)'
     )

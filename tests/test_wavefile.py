@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bridge import wavefile
+from bridge.files import wavefile
 from engine.errors import AttaccaError, BadAudio, BadRequest, Unavailable
 
 RAMP = (np.arange(-500, 500)[:, None] / 512.0) * np.ones((1, 2))
@@ -81,7 +81,7 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
     code = f"""
         import resource, numpy
         from pathlib import Path
-        from bridge import wavefile
+        from bridge.files import wavefile
         from engine.errors import Unavailable
         resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
         try:

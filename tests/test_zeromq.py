@@ -14,7 +14,7 @@ import zmq
 
 from bridge import curve, protocol
 from bridge.client import connect
-from bridge.live_messages import LiveAudio
+from bridge.live.messages import LiveAudio
 from bridge.loop import Loop
 from bridge.serve import Options, Server
 from bridge.zeromq import ZeroMQServer

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bridge import timeline_layout as layout
-from bridge.timeline_cache import BoolMask, EngineSide, PluginSide, Segment, Transport
+from bridge.timeline import layout
+from bridge.timeline.cache import BoolMask, EngineSide, PluginSide, Segment, Transport
 from engine.types import Audio
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,7 +122,7 @@ def hammer(side: EngineSide, limit_s: float) -> None:
 
 
 HAMMER = """
-import sys; from pathlib import Path; from bridge.timeline_cache import EngineSide
+import sys; from pathlib import Path; from bridge.timeline.cache import EngineSide
 from tests.timeline_helpers import hammer
 side = EngineSide.attach(Path(sys.argv[1])); print("ready", flush=True); hammer(side, float(sys.argv[2]))
 """

@@ -11,9 +11,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge import wavefile
 from bridge.commands.common import print_line, remark
 from bridge.commands.player import Take, render_all
+from bridge.files import wavefile
 from engine.types import Report, Request
 
 JSON_FIELDS = (

@@ -85,7 +85,7 @@ def check_audio() -> Line:
 
 
 def check_midi() -> Line:
-    from bridge.midi import input_names
+    from bridge.midi.inputs import input_names
 
     try:
         names = input_names()

@@ -8,7 +8,6 @@ from typing import Any
 import click
 import numpy as np
 
-from bridge import edits, joining, wavefile
 from bridge.commands.common import Real, Whole, remark
 from bridge.commands.delivery import Making, check_takes, deliver
 from bridge.commands.options import (
@@ -21,6 +20,7 @@ from bridge.commands.options import (
     with_options,
 )
 from bridge.commands.render import make_request, source_file
+from bridge.files import edits, joining, wavefile
 from engine.errors import BadRequest
 from engine.types import MAX_BARS, MODEL_RATE_HZ, Request
 

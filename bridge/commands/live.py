@@ -9,7 +9,7 @@ import click
 from bridge.commands.common import json_option, print_line
 
 if TYPE_CHECKING:
-    from bridge.timeline_structs import CacheInfo
+    from bridge.timeline.structs import CacheInfo
 
 
 @click.group(invoke_without_command=True)
@@ -19,7 +19,7 @@ def live(context: click.Context, as_json: bool) -> None:
     """Lists the timeline caches of plugins on this machine and what engines say in them."""
     if context.invoked_subcommand is not None:
         return
-    from bridge.timeline_cache import discover
+    from bridge.timeline.cache import discover
 
     rows = [_row(info) for info in discover()]
     if as_json:
@@ -35,7 +35,7 @@ def live(context: click.Context, as_json: bool) -> None:
 @json_option
 def clean(as_json: bool) -> None:
     """Removes the caches that crashed hosts left behind."""
-    from bridge.timeline_cache import reclaim
+    from bridge.timeline.cache import reclaim
 
     removed = reclaim()
     if as_json:
@@ -46,7 +46,7 @@ def clean(as_json: bool) -> None:
 
 
 def _row(info: CacheInfo) -> dict[str, Any]:
-    from bridge.live_peek import peek
+    from bridge.live.peek import peek
 
     row: dict[str, Any] = {
         "instance": info.instance,

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from bridge import wavefile
 from bridge.commands.common import Real, Whole, json_option, print_line, remark
 from bridge.commands.delivery import Made, Making
 from bridge.commands.options import (
@@ -20,6 +19,7 @@ from bridge.commands.options import (
     wav,
     with_options,
 )
+from bridge.files import wavefile
 from engine.errors import BadRequest
 from engine.types import MAX_BARS, MODEL_RATE_HZ, Plan, Request
 
@@ -146,7 +146,7 @@ def plan(
 
 def kept_plan(path: Path | None, rewrite: str | None) -> Plan | bool:
     """The plan whose bars stay but for those that are written anew; true where there is none."""
-    from bridge.edits import parse_bars
+    from bridge.files.edits import parse_bars
     from engine.planning import files
     from engine.planning.bars import opened
 

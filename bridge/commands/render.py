@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from bridge import joining, wavefile
 from bridge.commands.common import Whole
 from bridge.commands.delivery import Making, check_takes, deliver
 from bridge.commands.options import (
@@ -19,6 +18,7 @@ from bridge.commands.options import (
     wav,
 )
 from bridge.commands.plan import Planned, plan_options
+from bridge.files import joining, wavefile
 from bridge.requests import mixed
 from engine.errors import BadRequest
 from engine.types import MODEL_RATE_HZ, Request, Strengths

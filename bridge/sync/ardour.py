@@ -17,7 +17,7 @@ import threading
 import time
 
 from bridge.addresses import Value
-from bridge.osc_codec import MAX_DATAGRAM_BYTES, encode
+from bridge.osc.codec import MAX_DATAGRAM_BYTES, encode
 from bridge.sync.position import HostPosition
 from bridge.sync.surface import Surface
 from engine.errors import BadRequest, Unavailable

@@ -6,7 +6,7 @@ threads do stands in its module. Libraries are imported when their source is ask
 
 from __future__ import annotations
 
-from bridge.midi import MidiInput, open_input
+from bridge.midi.inputs import MidiInput, open_input
 from bridge.sync.position import SyncSource
 from engine.errors import BadRequest
 from engine.timing import Meter
@@ -22,7 +22,7 @@ def open_source(
     plugin           what the host tells the plugin (give it the cache: `source.cache = side`)
     jack[:SERVER]    the transport of a running JACK server
     ardour[:HOST:PORT]   Ardour's OSC surface (127.0.0.1:3819)
-    midi:PORT        MIDI clock from a port (any that `bridge.midi.open_input` takes); `midi`: from the input `midi`
+    midi:PORT        MIDI clock from a port (as `bridge.midi.inputs.open_input` takes it); `midi`: the input `midi`
     link[:free]      Ableton Link; `free` plays whatever its start/stop says
 
     rate: of the frames where the source has none of its own (midi, link). meter: where it tells none. A `midi:PORT`

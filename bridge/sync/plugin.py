@@ -11,7 +11,7 @@ from bridge.sync.position import HostPosition, host_position
 
 
 class Reported(Protocol):
-    """What this module reads of bridge.timeline_cache.Transport."""
+    """What this module reads of bridge.timeline.cache.Transport."""
 
     @property
     def frame(self) -> int: ...

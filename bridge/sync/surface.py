@@ -18,7 +18,7 @@ from fractions import Fraction
 import numpy as np
 
 from bridge.addresses import Value
-from bridge.osc_codec import Malformed, Message, decode
+from bridge.osc.codec import Malformed, Message, decode
 from bridge.sync.position import HostPosition, Jumps, Number, host_position
 from bridge.sync.regress import SteadyTempo, line
 from engine.timing import Meter

@@ -1,5 +1,5 @@
 // The plugin's side of a timeline cache: makes it, reports to the engine, plays from it. Twin of
-// bridge/timeline_plugin.py; the layout is timeline_layout.hpp.
+// bridge/timeline/plugin.py; the layout is timeline_layout.hpp.
 //
 // Threading: create, attach and close belong to the host's main thread and never run beside any other call on the
 // same object. set_words belongs to one thread that may wait (state, user interface). All else is for ONE audio

@@ -1,4 +1,4 @@
-// The file of a timeline cache: made, locked, mapped, reclaimed. The twin of bridge/timeline_files.py.
+// The file of a timeline cache: made, locked, mapped, reclaimed. The twin of bridge/timeline/files.py.
 //
 // Byte 0 of a file is locked (F_OFD_SETLK) by its creator, byte 1 by the engine that writes. The kernel drops a
 // lock when its process dies, so a whole file whose creator lock is free is stale.

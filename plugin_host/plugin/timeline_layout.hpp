@@ -1,4 +1,4 @@
-// Made by `python -m bridge.timeline_layout` from bridge/timeline_layout.py; do not edit.
+// Made by `python -m bridge.timeline.layout` from bridge/timeline/layout.py; do not edit.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from bridge.osc_codec import encode
+from bridge.osc.codec import encode
 from tests.hosts.song import Song
 
 SCANNER = Path("/usr/lib/ardour7/ardour-vst3-scanner")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.timeline_cache import CacheInfo, discover
+from bridge.timeline.cache import CacheInfo, discover
 
 ROOT = Path(__file__).resolve().parents[2]
 URI, NAME, CLAP_ID = "urn:attacca:attacca", "Attacca", "attacca.attacca"

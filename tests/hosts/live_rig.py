@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from benchmarks.watcher import Watcher
-from bridge import timeline_layout as layout
 from bridge.client import Engine, connect
 from bridge.demo_engine import engine_process
-from bridge.live_messages import LiveSessionStatus
-from bridge.timeline_memory import load, span_slots
+from bridge.live.messages import LiveSessionStatus
+from bridge.timeline import layout
+from bridge.timeline.memory import load, span_slots
 from engine.errors import AttaccaError
 from tests.hosts.attacca_plugin import await_caches
 

@@ -1,0 +1,1 @@
+"""Live sessions: bars ahead of a host's play head, in a timeline cache."""

@@ -1,0 +1,1 @@
+"""OSC over UDP: the table's addresses as datagrams, in both directions."""

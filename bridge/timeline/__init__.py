@@ -1,0 +1,1 @@
+"""The timeline cache: rendered bars in shared memory, addressed by project frame."""
