@@ -13,7 +13,7 @@ Quantise = Literal["now", "beat", "bar"]
 
 
 class Grid(Protocol):
-    """Where bars lie among project frames (bridge.live_map.ProjectMap)."""
+    """Where bars lie among project frames (bridge.live.map.ProjectMap)."""
 
     def bar_at(self, frame: int) -> int:
         """The bar that sounds at a frame."""
