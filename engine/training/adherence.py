@@ -18,7 +18,7 @@ from engine.models.denoiser import Conditions
 from engine.models.joint import Joint, view_of
 from engine.render.level import REACH_FRAMES, frame_power
 
-WEIGHTS = {"level": 0.5, "style": 0.02, "key": 0.015}
+WEIGHTS = {"level": 0.5, "style": 0.06, "key": 0.015}
 MOST_DB = 9.0
 
 

@@ -2,11 +2,14 @@
 
 An example is a window of one song's latents. Either the full mix is the target, or one sub-mix is,
 with its complement sounding under it. A span of the window is new; what lies before, and sometimes
-after it, may be given as context. Each condition is withheld on its own with its own probability.
+after it, may be given as context. Each condition is withheld on its own with its own probability;
+in some examples all are but words, tempo and beat, as when a producer types a prompt and nothing else:
+drops that are independent leave these alone in one of some 400.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +24,8 @@ from engine.types import PART_NAMES
 
 DROP = {"beat": 0.06, "melody": 0.45, "chords": 0.45, "intensity": 0.3}
 DROP_GLOBAL = {"prompt": 0.15, "parts": 0.35, "key": 0.4, "tempo": 0.1}
+WORDS_ALONE_SHARE = 0.2
+UNSAID = dict.fromkeys(("melody", "chords", "intensity", "parts", "key"), 1.0)
 SUBMIX_SHARE = 0.3
 PRESENT_SHARE = 0.25
 
@@ -46,9 +51,9 @@ def choose_span(count: int, rng: Rng) -> tuple[int, int, bool, bool]:
     return first, last, True, bool(last < count - 2)
 
 
-def frame_targets(song: Latents, name: str, span: slice, rng: Rng) -> K.FrameTargets:
+def frame_targets(song: Latents, name: str, span: slice, drops: Mapping[str, float], rng: Rng) -> K.FrameTargets:
     """The song's annotations over feature frames `span`, each withheld with its own probability."""
-    given = {key: rng.random() >= drop for key, drop in DROP.items()}
+    given = {key: rng.random() >= drops[key] for key in DROP}
     targets = K.FrameTargets()
     if given["beat"] and song.facts.get("beat_known", True):
         targets = replace(targets, beat_phase=song.beat_phase[span], bar_phase=song.bar_phase[span])
@@ -76,8 +81,8 @@ def present_parts(song: Latents, name: str, span: slice) -> tuple[str, ...] | No
     )  # fmt: skip
 
 
-def global_vector(song: Latents, name: str, span: slice, rng: Rng) -> np.ndarray:
-    given = {key: rng.random() >= drop for key, drop in DROP_GLOBAL.items()}
+def global_vector(song: Latents, name: str, span: slice, drops: Mapping[str, float], rng: Rng) -> np.ndarray:
+    given = {key: rng.random() >= drops[key] for key in DROP_GLOBAL}
     facts = song.facts
     numerator, _, denominator = facts["tempo"].partition("/")
     tempo = float(numerator) / float(denominator or 1)
@@ -95,9 +100,12 @@ def global_vector(song: Latents, name: str, span: slice, rng: Rng) -> np.ndarray
 def example(song: Latents, count: int, rng: Rng) -> Example:
     """A random example of `count` latents from `song`."""
     start = int(rng.integers(len(song) - count + 1))
-    name = "mix" if rng.random() >= SUBMIX_SHARE or "a" not in song.latents else str(rng.choice(["a", "b"]))
+    words_alone = rng.random() < WORDS_ALONE_SHARE
+    drops = DROP | DROP_GLOBAL | (UNSAID if words_alone else {})
+    whole = words_alone or rng.random() >= SUBMIX_SHARE or "a" not in song.latents
+    name = "mix" if whole else str(rng.choice(["a", "b"]))
     clean = song.latents[name][start : start + count]
-    first, last, before, after = choose_span(count, rng)
+    first, last, before, after = (0, count, False, False) if words_alone else choose_span(count, rng)
     known = torch.zeros(count, 1)
     known[:first] = float(before)
     known[last:] = float(after)
@@ -108,13 +116,13 @@ def example(song: Latents, count: int, rng: Rng) -> Example:
         other = song.latents["b" if name == "a" else "a"][start : start + count]
         under, under_mask = other, torch.ones(count, 1)
     span = slice(start * PATCH, (start + count) * PATCH)
-    features = K.frame_features(frame_targets(song, name, span, rng), count * PATCH)
+    features = K.frame_features(frame_targets(song, name, span, drops, rng), count * PATCH)
     if rng.random() < 0.6:
         K.withhold_notes(features, first * PATCH, last * PATCH)
     if rng.random() < 0.25 and not song.drawn:
         K.withhold_level(features, first * PATCH, last * PATCH)
     new_span = slice((start + first) * PATCH, (start + last) * PATCH)
-    overall = torch.from_numpy(global_vector(song, name, new_span, rng))
+    overall = torch.from_numpy(global_vector(song, name, new_span, drops, rng))
     given = Conditions(clean * known, known, under, under_mask, K.pack_frames(features), overall)
     return Example(clean, new, given)
 
