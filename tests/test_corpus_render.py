@@ -57,7 +57,7 @@ def test_pitched_attacks_are_within_a_millisecond(synth: Synth, program: int) ->
         assert np.abs(window[:, :480]).max() < 0.1 * np.abs(window).max()
         late.append(attack_frame(window) - 960)
     assert abs(np.median(late)) < 48, late
-    assert np.abs(late).max() < 72, late
+    assert np.abs(late).max() < 80, late  # a block of 64 and what a period of the sample hides
 
 
 def test_the_mix_keeps_the_drums_on_time(synth: Synth) -> None:
@@ -79,8 +79,8 @@ def test_rendering_is_a_function_of_its_arguments(synth: Synth) -> None:
     first = render_song(synth, song)
     synth.render(Part("x", "lead", 73, [NoteEvent(0.0, 9.0, 60, 127)]), 50.0, 48_000)
     again = render_song(synth, song)
+    np.testing.assert_array_equal(again.mix, first.mix)
     power = float((first.mix**2).mean())
-    assert float(((again.mix - first.mix) ** 2).mean()) < 1e-3 * power
     other = render_song(synth, replace(song, seed=8)).mix
     assert float(((other - first.mix) ** 2).mean()) > 1e-4 * power
 

@@ -25,6 +25,7 @@ from engine.training.corpus.soundfonts import INSTALL_HINT
 
 Stem = NDArray[np.float32]
 
+WARNINGS = 2
 BLOCK = 64
 PRE_ROLL = 64 * BLOCK
 DRUM_BANK = 128
@@ -81,8 +82,8 @@ def _burst_level_db(audio: Stem, window: int) -> float:
 class Synth:
     """One loaded fluidsynth. Not shared between threads; keep one per process and font.
 
-    What it renders depends on its arguments alone, to some -40 dB in a first note: voices are silenced and
-    controllers reset before each use, but fluidsynth reuses the filters of its voices.
+    What it renders depends on its arguments alone, to the last bit: the SoundFont stays, and each part or note
+    gets a synthesiser of its own (0.1 ms), as fluidsynth would reuse the filters and the phases of its voices.
     """
 
     def __init__(self, font: Path) -> None:
@@ -99,11 +100,12 @@ class Synth:
             ("synth.polyphony", 192), ("synth.cpu-cores", 1),
         ):  # fmt: skip
             fluidsynth.fluid_settings_setint(self._settings, key.encode(), value)
+        self._library = self._typed(ctypes.CDLL(fluidsynth.find_libfluidsynth()))
         self._synth = fluidsynth.new_fluid_synth(self._settings)
         self._font = fluidsynth.fluid_synth_sfload(self._synth, str(font).encode(), 0)
         if self._font < 0:
             raise Unavailable(f"The SoundFont {font} cannot be read. Try: {INSTALL_HINT}")
-        self._library: Any = ctypes.CDLL(fluidsynth.find_libfluidsynth())
+        self._sounds = self._library.fluid_synth_get_sfont_by_id(self._synth, self._font)
         self._write: Any = self._library.fluid_synth_write_float
         self._write.argtypes = [
             ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int,
@@ -128,13 +130,29 @@ class Synth:
 
     # --- fluidsynth -----------------------------------------------------------------------
 
+    @staticmethod
+    def _typed(library: Any) -> Any:
+        """libfluidsynth with the pointers of what is called past pyfluidsynth; its warnings are not printed."""
+        pointer = ctypes.c_void_p
+        library.fluid_set_log_function.argtypes = [ctypes.c_int, pointer, pointer]
+        library.fluid_set_log_function(WARNINGS, None, None)  # each taken font: "no preset found", 16 times
+        library.fluid_synth_get_sfont_by_id.restype = pointer
+        library.fluid_synth_get_sfont_by_id.argtypes = [pointer, ctypes.c_int]
+        for name in ("fluid_synth_add_sfont", "fluid_synth_remove_sfont"):
+            getattr(library, name).argtypes = [pointer, pointer]
+        return library
+
+    def _renew(self) -> None:
+        """A synthesiser that has not played yet takes over the font."""
+        self._library.fluid_synth_remove_sfont(self._synth, self._sounds)
+        self._api.delete_fluid_synth(self._synth)
+        self._synth = self._api.new_fluid_synth(self._settings)
+        self._font = self._library.fluid_synth_add_sfont(self._synth, self._sounds)
+
     def _select(self, bank: int, program: int) -> None:
+        self._renew()
         api, synth = self._api, self._synth
-        scratch = np.zeros((2, BLOCK), np.float32)
-        api.fluid_synth_all_sounds_off(synth, 0)
-        self._pull(scratch, 0, BLOCK)  # a reset before the voices are gone keeps them sounding
-        api.fluid_synth_system_reset(synth)
-        self._pull(scratch, 0, BLOCK)
+        self._pull(np.zeros((2, 2 * BLOCK), np.float32), 0, 2 * BLOCK)
         if api.fluid_synth_program_select(synth, 0, self._font, bank, program) < 0:
             api.fluid_synth_program_select(synth, 0, self._font, bank, 0)
         self._bend_range(synth, 0, BEND_RANGE_SEMITONES)
