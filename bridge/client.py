@@ -208,9 +208,9 @@ class Engine:
     def metrics(self, timeout_s: float = 5.0) -> Metrics:
         return self._ask(AskMetrics(), Metrics, timeout_s)
 
-    def live_status(self, traces: int = 0, timeout_s: float = 5.0) -> LiveStatus:
-        """What the live sessions do, with the newest `traces` of each."""
-        return self._ask(AskLive(traces=traces), LiveStatus, timeout_s)
+    def live_status(self, traces: int = 0, timeout_s: float = 5.0, notes: int = 0) -> LiveStatus:
+        """What the live sessions do, with the newest `traces` and played `notes` of each."""
+        return self._ask(AskLive(traces=traces, notes=notes), LiveStatus, timeout_s)
 
     def live(self, action: Action, *, timeout_s: float = 5.0, **fields: Any) -> None:
         """Ask something of a live session, or of all: any field of `bridge.live.messages.LiveCommand`.

@@ -9,7 +9,7 @@ import msgspec
 
 from bridge import addresses, protocol
 from bridge.addresses import Address, Arg
-from bridge.live.messages import LiveCommand, LiveSessionStatus, LiveTrace
+from bridge.live.messages import LiveCommand, LiveNote, LiveSessionStatus, LiveTrace
 from engine.types import Plan, PlanBar, Report, Request
 
 PREAMBLE = """# The protocol
@@ -72,6 +72,7 @@ def render() -> str:
         *_fields(LiveCommand),
         *_fields(LiveSessionStatus),
         *_fields(LiveTrace),
+        *_fields(LiveNote),
         OSC.format(osc=protocol.DEFAULT_OSC),
         *_addresses("to engine"),
         *_addresses("from engine"),

@@ -23,7 +23,9 @@ from typing import Any
 from bridge import protocol
 from bridge.live.sessions import Live
 from bridge.loop import Loop
-from bridge.midi.inputs import MidiInput, NoteCollector, open_input
+from bridge.midi.hands import Bindings, Hands
+from bridge.midi.inputs import MidiInput, NoteCollector
+from bridge.midi.remembered import open_chosen
 from bridge.osc.server import OscServer
 from bridge.session import Session
 from bridge.sync.open import open_source
@@ -75,7 +77,7 @@ class Server:
         self.live: Live | None = None
         self._midi: MidiInput | None = None
         self._sync: SyncSource | None = None
-        self._notes = NoteCollector()
+        self._notes, self._hands = NoteCollector(), Hands()
         try:
             self._bind()
         except BaseException:
@@ -91,7 +93,8 @@ class Server:
         if self.zeromq is None and self.osc is None:
             raise BadRequest("there is nothing to serve: both --zmq and --osc are off")
         if options.midi_in is not None:
-            self._midi = open_input(options.midi_in, self._notes)
+            self._midi = open_chosen(options.midi_in, self._notes)
+            self._midi.listen(self._hands.feed)
         if options.sync.strip() != PLUGIN:
             if not options.live:
                 raise BadRequest("--sync is for live sessions: leave out --sync or --no-live")
@@ -121,6 +124,8 @@ class Server:
             steps=self.options.live_steps,
             source=self._sync.position if self._sync is not None else None,
             notes=self._notes if self._midi is not None else None,
+            hands=self._hands,
+            bindings=Bindings(),
         )
 
     def ready(self) -> dict[str, Any]:

@@ -203,7 +203,11 @@ class ZeroMQServer:
         if self._session.live is None:
             self._send(client, LiveStatus(sessions=()))
             return
-        self._session.live.ask(question.traces, lambda status: self._loop.call(lambda: self._send(client, status)))
+
+        def answer(status: LiveStatus) -> None:
+            self._loop.call(lambda: self._send(client, status))
+
+        self._session.live.ask(question.traces, answer, question.notes)
 
     # ---- out ---------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ path = click.Path(path_type=Path)
 @click.option(
     "--midi-in",
     metavar="PORT",
-    help="Live notes become melodies, of live sessions too: a port, virtual:NAME or socket:HOST:PORT.",
+    help="Live notes become melodies, of live sessions too: a port, virtual:NAME, socket:HOST:PORT or last.",
 )
 @click.option(
     "--sync",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.live.request import differences, wishes_of
+from bridge.live.steering import Steering
 from bridge.timeline.structs import HeardNote, Knobs, Words
 from engine.errors import Refused
 from engine.places import Quantise
@@ -24,7 +25,9 @@ class Controls:
 
     def __init__(self, session: LiveSession) -> None:
         self._session = session
-        self._knobs, self._words = session.side.knobs(), session.side.words()
+        self._knobs = session.side.knobs()
+        self._told = self._wanted = wishes_of(self._knobs, session.side.words())
+        self._steering = Steering(session.hands, session.bindings)
         self._hold_asked = 0
         self._due_ns = 0
         self.live = bool(self._knobs.live)
@@ -33,12 +36,14 @@ class Controls:
     def begin(self) -> None:
         """Bars can be planned from now on: what the knobs say is in force, and no change."""
         session = self._session
-        session.asks.wishes = wishes_of(self._knobs, self._words)
+        self._told = wishes_of(self._knobs, session.side.words())
+        session.asks.wishes = self._wanted = self._steering.over(self._told)
         self._look_ahead()
 
     def read(self, now_ns: int) -> None:
         side, session = self._session.side, self._session
         notes = [*side.notes(), *self._keys()]
+        self._steering.look()
         if session.horizon is None:
             return
         for note in notes:
@@ -54,11 +59,16 @@ class Controls:
         """Announce what has changed of prompt, guidance, intensity and seed."""
         session = self._session
         assert session.horizon is not None
-        found = differences(wishes_of(self._knobs, self._words), wishes_of(knobs, words))
-        arrived_ns = knobs.monotonic_ns if knobs.changes != self._knobs.changes else now_ns
+        told = wishes_of(knobs, words)
+        self._steering.give_way(self._told, told)
+        wanted = self._steering.over(told)
+        found = differences(self._wanted, wanted)
+        arrived_ns = self._steering.at_ns if told == self._told else now_ns
+        if knobs.changes != self._knobs.changes:
+            arrived_ns = knobs.monotonic_ns
         for kind, patch in found.items():
             session.asks.ask(session.horizon, kind, session.quantise or "bar", arrived_ns, patch)
-        self._knobs, self._words = knobs, words
+        self._knobs, self._told, self._wanted = knobs, told, wanted
         self._look_ahead()
         return bool(found)
 
@@ -85,6 +95,10 @@ class Controls:
             return
         self._hold_asked = knobs.hold
 
+    def steered(self) -> dict[str, float]:
+        """What MIDI controls have set, by target."""
+        return {str(target): value for target, value in self._steering.values.items()}
+
     def set_look_ahead(self, bars: int) -> None:
         """Bars ahead, whatever the knob says."""
         self.look_ahead_bars = bars
@@ -108,7 +122,8 @@ class Controls:
         session, song = self._session, self._session.song
         assert session.horizon is not None
         assert song is not None
-        if not session.melody.hear(note.data, session.place_at(max(0, note.frame)), song):
+        self._steering.hear(note.data, note.monotonic_ns)
+        if not session.melody.hear(note.data, session.place_at(max(0, note.frame)), song, note.monotonic_ns):
             return
         quantise: Quantise = "bar" if session.melody.policy == "echo" else session.quantise or "beat"
         change = session.asks.ask(session.horizon, "note", quantise, note.monotonic_ns, {})

@@ -9,12 +9,14 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from engine.events import BarReady, Ended, Event
+from engine.events import BarReady, Ended, Event, Quantiles
 from engine.plans import Job
 from engine.resident import Resident
+from engine.tally import quantiles
 from engine.types import Audio, Request
 
 LATENCIES = 32
+TOLD = 512
 LATENCY_QUANTILE = 0.95
 FIRST_LATENCY_S = 0.3
 MAX_LATENCY_S = 10.0
@@ -33,6 +35,7 @@ class Jobs:
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._rehearsed: deque[float] = deque(maxlen=LATENCIES)
         self._measures = self._latencies
+        self._told: deque[float] = deque(maxlen=TOLD)
         self._serial = 0
         self._submitted_ns = 0
         self._patience_ns = 0
@@ -82,7 +85,9 @@ class Jobs:
 
     def arrived(self, now_ns: int) -> None:
         """The first new frames of the running job are written: one more measure of latency."""
-        self._measures.append((now_ns - self._submitted_ns) / 1e9)
+        seconds = (now_ns - self._submitted_ns) / 1e9
+        self._measures.append(seconds)
+        self._told.append(seconds)
 
     def ended(self, event: Ended, now_ns: int) -> None:
         """The running job came to an end by itself."""
@@ -106,6 +111,11 @@ class Jobs:
             return FIRST_LATENCY_S
         ordered = sorted(self._latencies)
         return min(MAX_LATENCY_S, SPARE * ordered[math.ceil(LATENCY_QUANTILE * len(ordered)) - 1])
+
+    @property
+    def first_piece_s(self) -> Quantiles:
+        """From submit to the first new frames in the cache, rehearsed or not, of the last 512 renders."""
+        return quantiles(list(self._told))
 
     @property
     def least_latency_s(self) -> float:

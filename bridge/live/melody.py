@@ -25,7 +25,10 @@ Place = tuple[int, Fraction]
 
 @dataclass
 class Played:
-    """A note as it was played: bar and quarters into it; length in quarters once its key is up; its echo's bar."""
+    """A note as it was played: bar and quarters into it; length in quarters once its key is up; its echo's bar.
+
+    serial: counted from 1. arrived_ns: when it was heard (time.monotonic_ns).
+    """
 
     pitch: int
     velocity: int
@@ -33,6 +36,8 @@ class Played:
     quarter: Fraction
     length: Fraction | None = None
     echo_bar: int | None = None
+    serial: int = 0
+    arrived_ns: int = 0
 
 
 class Melody:
@@ -42,13 +47,19 @@ class Melody:
         self.policy: Policy = policy
         self._played: deque[Played] = deque(maxlen=MAX_PLAYED)
         self._down: dict[int, Played] = {}
+        self._serial = 0
 
-    def hear(self, data: bytes, place: Place, song: ProjectMap) -> bool:
-        """A MIDI message at a place; True where it asks for new bars."""
+    def newest(self, count: int) -> list[Played]:
+        """The last `count` notes, oldest first."""
+        return list(self._played)[-count:] if count > 0 else []
+
+    def hear(self, data: bytes, place: Place, song: ProjectMap, at_ns: int = 0) -> bool:
+        """A MIDI message at a place and a time (time.monotonic_ns); True where it asks for new bars."""
         kind, pitch, value = data[0] & 0xF0, *(byte & 0x7F for byte in data.ljust(3, b"\0")[1:3])
         if kind == NOTE_ON and value > 0:
             self._up(pitch, place, song)
-            self._down[pitch] = Played(pitch, value, *place)
+            self._serial += 1
+            self._down[pitch] = Played(pitch, value, *place, serial=self._serial, arrived_ns=at_ns)
             self._played.append(self._down[pitch])
             return self.policy != "off"
         if kind in (NOTE_OFF, NOTE_ON):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from engine.events import Quantiles
 from engine.types import MAX_SECONDS, Rate, Struct
 
 Instance = Annotated[str, msgspec.Meta(max_length=32)]
@@ -14,6 +15,7 @@ MelodyPolicy = Literal["echo", "now", "off"]
 MapText = Annotated[str, msgspec.Meta(min_length=1, max_length=4000)]
 MAX_TRACES = 1_000
 MAX_HOLD_BARS = 64
+MAX_NOTES = 256
 
 
 class LiveCommand(Struct, frozen=True):
@@ -44,9 +46,10 @@ class LiveDone(Struct, frozen=True):
 
 
 class AskLive(Struct, frozen=True):
-    """Asks what the live sessions do; with the newest `traces` of each."""
+    """Asks what the live sessions do; with the newest `traces` and played `notes` of each."""
 
     traces: Annotated[int, msgspec.Meta(ge=0, le=MAX_TRACES)] = 0
+    notes: Annotated[int, msgspec.Meta(ge=0, le=MAX_NOTES)] = 0
 
 
 class LiveTrace(Struct, frozen=True):
@@ -66,6 +69,24 @@ class LiveTrace(Struct, frozen=True):
     first_changed_frame: int | None = None
 
 
+class LiveNote(Struct, frozen=True):
+    """A note that was played, at the play head of its moment: `quarter` quarters into `bar`, project frame `frame`.
+
+    serial: counts a session's notes from 1. arrived_ns: the engine's monotonic clock. length: in quarters; None while
+    its key is down. answer_bar: the bar that it guides, where it guides one.
+    """
+
+    serial: int
+    arrived_ns: int
+    frame: int
+    bar: int
+    quarter: float
+    pitch: int
+    velocity: int
+    length: float | None = None
+    answer_bar: int | None = None
+
+
 class LiveTake(Struct, frozen=True):
     """A bar heard before, kept for `recall`."""
 
@@ -78,8 +99,10 @@ class LiveSessionStatus(Struct, frozen=True):
 
     state: "waiting" (the host has not told tempo and bars), "ready", "held", "silent" (panic, or live is off).
     Frames are project frames at `rate`; bar counts from 0; bars_ready, ready_until_frame: playable from the head on.
-    late_frames: what came too late to be written. error: a sync source that is silent, or the last render that failed,
-    in a sentence.
+    quarter: quarters into that bar. first_piece_s: from a render's begin to its first frames in the cache, of the last
+    512. late_frames: what came too late to be written. missed_frames, misses: what the plugin could not play, and how
+    often. steered: what MIDI controls have set, by target. error: a sync source that is silent, or the last render that
+    failed, in a sentence.
     """
 
     instance: str
@@ -106,6 +129,12 @@ class LiveSessionStatus(Struct, frozen=True):
     takes: tuple[LiveTake, ...] = ()
     traces: tuple[LiveTrace, ...] = ()
     error: str = ""
+    quarter: float | None = None
+    missed_frames: int = 0
+    misses: int = 0
+    first_piece_s: Quantiles = Quantiles()
+    steered: dict[str, float] = msgspec.field(default_factory=dict)
+    notes: tuple[LiveNote, ...] = ()
 
 
 class LiveStatus(Struct, frozen=True):

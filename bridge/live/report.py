@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
-from bridge.live.map import announced
-from bridge.live.messages import LiveCommand, LiveSessionStatus, LiveTake
+from bridge.live.map import ProjectMap, announced
+from bridge.live.melody import Played
+from bridge.live.messages import LiveCommand, LiveNote, LiveSessionStatus, LiveTake
 from bridge.live.session import LiveSession
 from engine.errors import BadRequest
 
 MAX_LOOK_AHEAD = 8
 
 
-def status_of(session: LiveSession, traces: int = 0) -> LiveSessionStatus:
-    """The session now, with its newest `traces`."""
+def status_of(session: LiveSession, traces: int = 0, notes: int = 0) -> LiveSessionStatus:
+    """The session now, with its newest `traces` and played `notes`."""
     horizon, song, head = session.horizon, session.song, session.head
     bars_ready, until = (0.0, head.frame) if horizon is None else horizon.ready()
     piece = None if song is None else song.piece_at(head.frame)
+    counters = session.side.counters()
     return LiveSessionStatus(
         instance=session.side.instance,
         title=session.side.words().title,
@@ -43,6 +45,30 @@ def status_of(session: LiveSession, traces: int = 0) -> LiveSessionStatus:
         takes=tuple(LiveTake(bar=take.bar, take=take.number) for take in session.takes.all()),
         traces=tuple(trace.told() for trace in list(session.asks.traces)[len(session.asks.traces) - traces :]),
         error=session.follower.error or session.jobs.error,
+        quarter=None if song is None else float(song.quarter_at(head.frame)),
+        missed_frames=counters.missed_frames,
+        misses=counters.misses,
+        first_piece_s=session.jobs.first_piece_s,
+        steered=session.controls.steered(),
+        notes=() if song is None else notes_of(session.melody.newest(notes), song),
+    )
+
+
+def notes_of(played: list[Played], song: ProjectMap) -> tuple[LiveNote, ...]:
+    """Played notes as they are told, at their places of the present map."""
+    return tuple(
+        LiveNote(
+            serial=note.serial,
+            arrived_ns=note.arrived_ns,
+            frame=song.frame(note.bar, note.quarter),
+            bar=note.bar,
+            quarter=float(note.quarter),
+            pitch=note.pitch,
+            velocity=note.velocity,
+            length=None if note.length is None else float(note.length),
+            answer_bar=note.echo_bar,
+        )
+        for note in played
     )
 
 

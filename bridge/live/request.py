@@ -15,7 +15,7 @@ from bridge.live.map import ProjectMap
 from bridge.timeline.engine import EngineSide
 from bridge.timeline.structs import NO_INTENSITY_DB, Knobs, Words
 from engine.plans import Job
-from engine.types import Audio, CurvePoint, InlineAudio, Note, PromptPart, Request
+from engine.types import Audio, CurvePoint, InlineAudio, Note, PromptPart, Request, Strengths
 
 CONTEXT_S = 4.0
 LEAST_CONTEXT_S = 0.5
@@ -30,7 +30,7 @@ SEED_STEP, SEEDS = 7_919, 2**53
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the player asks for, as the plugin's knobs and words say it."""
+    """What the player asks for, as the plugin's knobs and words say it; strengths are steered by MIDI alone."""
 
     prompt_a: str = ""
     prompt_b: str = ""
@@ -38,10 +38,13 @@ class Wishes:
     guidance: float = 3.0
     intensity_db: float = NO_INTENSITY_DB
     seed: int = 0
+    prompt_strength: float | None = None
+    melody_strength: float | None = None
 
 
 KINDS: dict[str, tuple[str, ...]] = {
-    "prompt": ("prompt_a", "prompt_b", "blend"),
+    "prompt": ("prompt_a", "prompt_b", "blend", "prompt_strength"),
+    "melody": ("melody_strength",),
     "guidance": ("guidance",),
     "intensity": ("intensity_db",),
     "seed": ("seed",),
@@ -147,6 +150,7 @@ def request_for(
         prompts=_prompts(wishes),
         intensity=(CurvePoint(beat=0.0, db=wishes.intensity_db),) if loud else None,
         melody=melody,
+        strengths=Strengths(prompt=wishes.prompt_strength, melody=wishes.melody_strength),
         measure=False,
         piece_ms=PIECE_MS,
         priority=PRIORITY,

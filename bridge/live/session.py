@@ -28,6 +28,7 @@ from bridge.live.request import CONTEXT_S, STEPS, context_of, request_for
 from bridge.live.sync import PositionOf
 from bridge.live.takes import Takes
 from bridge.live.writer import Tell, Writer
+from bridge.midi.hands import Bindings, Hands
 from bridge.midi.notes import NoteCollector
 from bridge.timeline import layout
 from bridge.timeline.engine import EngineSide
@@ -56,10 +57,16 @@ class LiveSession:
         steps: int = STEPS,
         source: PositionOf | None = None,
         notes: NoteCollector | None = None,
+        hands: Hands | None = None,
+        bindings: Bindings | None = None,
     ) -> None:
-        """source: where the play head is, else what the plugin says. notes: keys beside the plugin's own."""
+        """source: where the play head is, else what the plugin says. notes: keys beside the plugin's own.
+
+        hands, bindings: controllers beside the plugin's knobs, and what they steer.
+        """
         self.side, self._clock_ns, self._tell, self._steps = side, clock_ns, tell, steps
         self.follower = Follower(side, source)
+        self.hands, self.bindings = hands, bindings
         self.keys = None if notes is None else Keys(notes, clock_ns())
         self.jobs = Jobs(resident, side.instance, wake)
         self.asks, self.melody, self.takes = Asks(), Melody(), Takes()

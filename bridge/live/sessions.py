@@ -22,6 +22,7 @@ from bridge.live.report import check_command, obey, status_of
 from bridge.live.request import STEPS
 from bridge.live.session import LiveSession
 from bridge.live.sync import PositionOf
+from bridge.midi.hands import Bindings, Hands
 from bridge.midi.notes import NoteCollector
 from bridge.timeline import cache as caches
 from bridge.timeline import layout
@@ -53,14 +54,18 @@ class Live:
         steps: int = STEPS,
         source: PositionOf | None = None,
         notes: NoteCollector | None = None,
+        hands: Hands | None = None,
+        bindings: Bindings | None = None,
     ) -> None:
         """folder: where the caches are, else the machine's. listener: hears what is written, on the live thread.
 
         source: where the play head of all sessions is (called on the live thread), else what each plugin says.
-        notes: what is played on a MIDI input becomes melody targets of all sessions.
+        notes: what is played on a MIDI input becomes melody targets of all sessions. hands, bindings: its controllers,
+        and what they steer there.
         """
         self._resident, self._folder, self._listener, self._clock_ns = resident, folder, listener, clock_ns
         self._steps, self._source, self._notes = steps, source, notes
+        self._hands, self._bindings = hands, bindings
         self._sessions: dict[str, LiveSession] = {}
         self._resting: dict[str, int] = {}
         self._calls: deque[Callable[[], None]] = deque()
@@ -85,9 +90,9 @@ class Live:
         arrived_ns = self._clock_ns()
         self._call(lambda: then(self._obey(command, arrived_ns)))
 
-    def ask(self, traces: int, then: Callable[[LiveStatus], None]) -> None:
+    def ask(self, traces: int, then: Callable[[LiveStatus], None], notes: int = 0) -> None:
         """`then` gets what all sessions do."""
-        self._call(lambda: then(self._status(traces)))
+        self._call(lambda: then(self._status(traces, notes)))
 
     # ---- the thread ----------------------------------------------------------------------
 
@@ -127,6 +132,8 @@ class Live:
     def _scan(self) -> None:
         """Let go of caches whose plugin is gone; take up those that nobody serves."""
         self._scan_ns = self._clock_ns()
+        if self._bindings is not None:
+            self._bindings.look()
         for instance, session in list(self._sessions.items()):
             if not session.side.alive:
                 self._detach(instance)
@@ -146,8 +153,9 @@ class Live:
             self._tell(instance, side.rate, generation, first_frame, audio)
 
         self._sessions[instance] = LiveSession(
-            side, self._resident, tell, self._wake.set, self._clock_ns, self._steps, self._source, self._notes
-        )
+            side, self._resident, tell, self._wake.set, self._clock_ns, self._steps, self._source, self._notes,
+            self._hands, self._bindings,
+        )  # fmt: skip
 
     def _detach(self, instance: str) -> None:
         session = self._sessions.pop(instance, None)
@@ -184,6 +192,6 @@ class Live:
             raise BadRequest(f"no live session {instance!r}; there are: {there}")
         return [self._sessions[instance]]
 
-    def _status(self, traces: int) -> LiveStatus:
+    def _status(self, traces: int, notes: int) -> LiveStatus:
         sessions = [self._sessions[instance] for instance in sorted(self._sessions)]
-        return LiveStatus(sessions=tuple(status_of(session, traces) for session in sessions))
+        return LiveStatus(sessions=tuple(status_of(session, traces, notes) for session in sessions))

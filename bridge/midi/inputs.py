@@ -60,12 +60,13 @@ class MidiInput:
         self.close()
 
 
-def open_input(name: str, collector: NoteCollector | None = None) -> MidiInput:
+def open_input(name: str, collector: NoteCollector | None = None, wait: bool = False) -> MidiInput:
     """Open an input and feed `collector` from it.
 
     name: a port's name or a pattern ("*Keystation*"), `virtual` or `virtual:NAME` for one of our own,
     `socket:HOST:PORT` to listen for raw MIDI over TCP (as mido.sockets sends it), or `file:PATH` for a MIDI file
     that is played from now on in its own tempo.
+    wait: a port that is not there yet is opened once it is plugged in.
     Raises BadRequest (no such port), BadMidi (no such file) and Unavailable (no backend, port busy).
     """
     fan = Fan(collector)
@@ -75,7 +76,7 @@ def open_input(name: str, collector: NoteCollector | None = None) -> MidiInput:
         return _play_file(Path(name[len("file:") :]), fan)
     if name == "virtual" or name.startswith("virtual:"):
         return _open_virtual(name.partition(":")[2] or "Attacca", fan)
-    port = Port(name, fan)
+    port = Port(name, fan, wait)
     return MidiInput(port.name, port.close, fan)
 
 

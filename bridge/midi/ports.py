@@ -81,6 +81,23 @@ def backend() -> Any:
     return mido
 
 
+def installed() -> bool:
+    """Whether there is a library for ports at all: without one, waiting is in vain."""
+    try:
+        import rtmidi  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def on_jack() -> bool:
+    """Whether ports are a JACK server's that listens now, so that one that does not any more is gone with them."""
+    try:
+        return getattr(backend(), "api", "") == "UNIX_JACK" and jack_listens()
+    except (OSError, ImportError, RuntimeError, SystemError):
+        return False
+
+
 def no_backend(error: Exception) -> Unavailable:
     return Unavailable(
         f"MIDI ports cannot be used here ({' '.join(str(error).split())[:120]}): "
@@ -100,18 +117,33 @@ def opened_port(name: str, fan: Fan, virtual: bool = False) -> Any:
 class Port:
     """A named port, opened again when it comes back."""
 
-    def __init__(self, pattern: str, fan: Fan) -> None:
+    def __init__(self, pattern: str, fan: Fan, wait: bool = False) -> None:
+        """wait: where it is not there yet it is looked for, too. Raises BadRequest and Unavailable."""
         self._pattern, self._fan = pattern, fan
-        self.name = match(pattern, input_names())
+        self.name = pattern
+        self._port: Any = None
+        self._jack = on_jack()
         try:
-            with quiet_libraries():
-                self._port: Any = opened_port(self.name, fan)
-        except (OSError, ImportError, RuntimeError, SystemError) as error:
-            raise no_backend(error) from error
-        self._jack = getattr(self._port, "api", "") == "UNIX_JACK" and jack_listens()
+            self._open_first()
+        except (BadRequest, Unavailable):
+            if not wait or not installed():
+                raise
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="attacca-midi-watch", daemon=True)
         self._thread.start()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the port is there now."""
+        return self._port is not None
+
+    def _open_first(self) -> None:
+        self.name = match(self._pattern, input_names())
+        try:
+            with quiet_libraries():
+                self._port = opened_port(self.name, self._fan)
+        except (OSError, ImportError, RuntimeError, SystemError) as error:
+            raise no_backend(error) from error
 
     def close(self) -> None:
         self._stopping.set()
@@ -140,6 +172,7 @@ class Port:
                 self.name = match(self._pattern, names)
                 with quiet_libraries():
                     self._port = opened_port(self.name, self._fan)
+                self._jack = on_jack()
 
     def _drop(self) -> None:
         port, self._port = self._port, None
