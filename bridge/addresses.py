@@ -51,6 +51,10 @@ BARS = Arg("i", "bars", 1, MAX_BARS, "bars")
 TEMPO = Arg("d|f", "tempo", 20, 400, "quarters per minute")
 METER = Arg("s", "meter", 0, 16, "characters; n/d, empty means 4/4")
 SEED = Arg("i", "seed", -1, MAX_SEED, "-1: the engine picks one")
+SOURCE = Arg("s", "path", 1, MAX_TEXT, "characters; a WAV or FLAC the engine can read")
+EDITED = Arg("s", "bars", 1, MAX_TEXT, "characters; counted from 1, as 3 or 3-4")
+SEVERAL = Arg("s", "bars", 1, MAX_TEXT, "characters; counted from 1, as 3-4 or 3-4,7")
+PLACE = (TEMPO, METER, SEED)
 BEAT = Arg("f", "beat", 0, 100_000, "quarters from the first new bar")
 
 ADDRESSES: tuple[Address, ...] = (
@@ -63,8 +67,44 @@ ADDRESSES: tuple[Address, ...] = (
     Address(
         "/attacca/continue",
         "to engine",
-        (ID, Arg("s", "path", 1, MAX_TEXT, "characters; a WAV or FLAC the engine can read"), BARS, TEMPO, METER, SEED),
+        (ID, SOURCE, BARS, *PLACE),
         "Makes new bars that follow a file, under the state set before.",
+    ),
+    Address(
+        "/attacca/fill",
+        "to engine",
+        (ID, SOURCE, SEVERAL, *PLACE),
+        "Makes bars of a file anew from what lies around them; `done` names the whole file with its new bars.",
+    ),
+    Address(
+        "/attacca/vary",
+        "to engine",
+        (ID, SOURCE, SEVERAL, Arg("f", "strength", 0.01, 1, "(0.01: hardly, 1: as a fill)"), *PLACE),
+        "As fill, but goes on from what the bars hold.",
+    ),
+    Address(
+        "/attacca/accompany",
+        "to engine",
+        (
+            ID,
+            SOURCE,
+            EDITED,
+            Arg("s", "parts", 0, 64, "characters, as drums,bass; empty: the parts set before"),
+            *PLACE,
+        ),
+        "Makes a part that sounds under bars of a file; `done` names the part alone.",
+    ),
+    Address(
+        "/attacca/loop",
+        "to engine",
+        (ID, Arg("s", "path", 0, MAX_TEXT, "characters; empty: from the prompt set before"), BARS, *PLACE),
+        "Makes bars whose last one leads into the first; with a file they sound like what follows it.",
+    ),
+    Address(
+        "/attacca/extend",
+        "to engine",
+        (ID, SOURCE, Arg("s", "end", 4, 5, "characters: front or back"), BARS, *PLACE),
+        "Makes bars before or after a file; `done` names the longer file.",
     ),
     Address("/attacca/cancel", "to engine", (ID,), "Takes a request back; its `/attacca/fail` comes within 100 ms."),
     Address(
@@ -106,6 +146,30 @@ ADDRESSES: tuple[Address, ...] = (
             Arg("f", "velocity", 1, 127),
         ),
         2_000,
+    ),
+    Address(
+        "/attacca/key",
+        "to engine",
+        (),
+        "Sets the key of later requests; without arguments, clears it.",
+        (Arg("s", "key", 1, 32, "characters, as Am or F# dorian"),),
+        1,
+    ),
+    Address(
+        "/attacca/chords",
+        "to engine",
+        (),
+        "Sets the chords of later requests, one a bar unless told; without arguments, clears them.",
+        (Arg("s", "chords", 1, 4_000, "characters, as Am F C G"),),
+        1,
+    ),
+    Address(
+        "/attacca/parts",
+        "to engine",
+        (),
+        "Sets which parts play in later requests; without arguments, clears them.",
+        (Arg("s", "part", 1, 16, "characters: drums, bass, chords, lead or other"),),
+        5,
     ),
     Address("/attacca/ping", "to engine", (Arg("s", "token", 0, 128, "characters"),), "Answered by `/attacca/pong`."),
     Address(

@@ -1,7 +1,7 @@
 """What the sockets share: the resident, the live state for later requests, and who watches.
 
-Live state is what `/attacca/prompt`, `/attacca/style`, `/attacca/intensity` and `/attacca/melody` set, and the
-notes that a MIDI port has heard since the last request.
+Live state is what `bridge.osc.setting` sets (prompt, style, curve, melody, key, chords, parts), and the notes that a
+MIDI port has heard since the last request.
 
 *Threading*: `submit` is called by the threads of both sockets; the live state is set and used by
 OSC's alone, under its lock. Listeners and watchers are called from the resident's threads as well;
@@ -20,7 +20,7 @@ from engine.errors import BadRequest, Refused
 from engine.events import Event, Listener, Metrics
 from engine.resident import Resident
 from engine.timing import Meter, TempoMap, parse_meters
-from engine.types import Audio, CurvePoint, Note, PromptPart, Request
+from engine.types import Audio, CurvePoint, Note, Part, PromptPart, Request
 
 if TYPE_CHECKING:
     from bridge.live.sessions import Live
@@ -43,6 +43,9 @@ class Session:
         self.styles: tuple[PromptPart, ...] = ()
         self.intensity: tuple[CurvePoint, ...] | None = None
         self.melody: tuple[Note, ...] | None = None
+        self.key: str | None = None
+        self.chords: str | None = None
+        self.parts: tuple[Part, ...] | None = None
         self.live: Live | None = None
         self._notes = notes
         self._watchers: list[Watcher] = []
@@ -63,7 +66,7 @@ class Session:
     def submit(
         self, request: Request, inline: Audio | None, owner: object, listener: Listener, live: bool = False
     ) -> bool:
-        """Submit; `live` fills prompts, intensity and melody that the request leaves open.
+        """Submit; `live` fills from the live state what the request leaves open.
 
         Live MIDI notes go to the next request without a melody, whichever socket it came by; where
         its tempo follows from source_bars, they are taken at 120.
@@ -86,6 +89,9 @@ class Session:
             prompts=(request.prompts or self.prompts) + self.styles,
             intensity=self.intensity if request.intensity is None else request.intensity,
             melody=self.melody if request.melody is None else request.melody,
+            key=self.key if request.key is None else request.key,
+            chords=self.chords if request.chords is None else request.chords,
+            parts=self.parts if request.parts is None else request.parts,
         )
 
     def _with_notes(self, request: Request) -> Request:

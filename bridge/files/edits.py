@@ -100,18 +100,25 @@ def replaced(original: AudioFile, request: Request, made: Made) -> Samples:
 
     The 20 ms before the first new bar fade into the lead-in; the engine has made all other seams.
     """
-    from engine.render.join import join
-
     start, held = new_starts_at(original, request), original.samples
     end = min(len(held), start + len(made.audio))
     seam = min(start, round(SEAM_SECONDS * original.rate))
     lead_in = np.zeros((0, held.shape[1]), np.float32) if made.lead_in is None else made.lead_in
-    new = made.audio[: end - start]
-    before = join(held[start - seam : start].astype(np.float32), new, lead_in, seam)
     result = held.copy()
-    changed = before != held[start - seam : end].astype(np.float32)
-    result[start - seam : end][changed] = before[changed]
+    result[start - seam : end] = mended(held[start - seam : end], made.audio[: end - start], lead_in, seam)
     return result
+
+
+def mended(held: Samples, new: Audio, lead_in: Audio, seam: int) -> Samples:
+    """held [seam + len(new), channels] with the new bars behind its first `seam` frames, which fade into the lead-in.
+
+    Frames that are what they were keep their exact values.
+    """
+    from engine.render.join import join
+
+    was = held.astype(np.float32)
+    now = join(was[:seam], new, lead_in, seam)
+    return np.where(now != was, now, held)
 
 
 def in_front(original: AudioFile, made: Made) -> Samples:

@@ -44,12 +44,16 @@ class RenderFolder:
 
     def write(self, request_id: str, audio: Audio, rate: int) -> Path:
         """Write a float WAV [frames, channels] under a name of its own. Raises Unavailable."""
-        safe = re.sub(r"[^A-Za-z0-9_-]+", "_", request_id)[:48] or "take"
-        path = self.path / f"{safe}-{os.getpid()}-{next(self._serial)}.wav"
+        path = self.name(request_id)
         write_wav(path, audio, rate)
+        return path
+
+    def name(self, request_id: str) -> Path:
+        """A name of its own for a file that is about to be written; makes room for it."""
         if self._prunes:
             self._prune()
-        return path
+        safe = re.sub(r"[^A-Za-z0-9_-]+", "_", request_id)[:48] or "take"
+        return self.path / f"{safe}-{os.getpid()}-{next(self._serial)}.wav"
 
     def _prune(self) -> None:
         files = sorted(self.path.glob("*.wav"), key=lambda file: file.stat().st_mtime)

@@ -17,25 +17,23 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bridge import addresses, protocol
 from bridge.clock import seconds_until
 from bridge.files.folder import RenderFolder
 from bridge.loop import MAX_TIMERS, Loop
-from bridge.osc import codec
+from bridge.osc import codec, orders, setting
 from bridge.osc import live as live_addresses
 from bridge.osc.codec import Malformed, Message
+from bridge.osc.orders import Order
 from bridge.osc.socket import OscSocket, Peer, is_loopback
 from bridge.session import Session
 from engine.errors import AttaccaError, BadRequest, Refused, Unavailable
 from engine.events import BarReady, Ended, Event, Progress
-from engine.types import Audio, CurvePoint, Note, PromptPart, Report, Request
+from engine.types import Report
 
 LIVE = "/attacca/live/"
 MAX_AHEAD_S = 60.0
@@ -47,14 +45,6 @@ REPLY_TAGS = {
     for row in addresses.ADDRESSES
     if row.direction == "from engine"
 }
-
-
-@dataclass(eq=False)
-class Order:
-    """A request that came by OSC: whom to answer, and its bars so far."""
-
-    sender: Peer
-    bars: list[Audio] = field(default_factory=list)
 
 
 class OscServer:
@@ -80,13 +70,9 @@ class OscServer:
         self._writes = self._scheduled = 0
         self.counts: Counter[str] = Counter()
         self._handlers: dict[str, Callable[[Peer, tuple[Any, ...]], None]] = {
-            "/attacca/generate": self._generate,
-            "/attacca/continue": self._continue,
+            **{address: partial(self._make, address) for address in orders.MAKERS},
+            **{address: partial(self._set, address) for address in setting.SETTERS},
             "/attacca/cancel": self._cancel,
-            "/attacca/prompt": self._prompt,
-            "/attacca/style": self._style,
-            "/attacca/intensity": self._intensity,
-            "/attacca/melody": self._melody,
             "/attacca/ping": self._ping,
             "/attacca/subscribe": self._subscribe,
             "/attacca/panic": self._panic,
@@ -178,65 +164,23 @@ class OscServer:
         except AttaccaError as error:
             self._fail(sender, request_id, error)
 
-    def _generate(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        request_id, prompt, bars, tempo, meter, seed = values
-        prompts = (PromptPart(text=prompt),) if prompt else ()
-        self._order(
-            sender,
-            Request(
-                id=request_id,
-                kind="generate",
-                bars=bars,
-                tempo=_tempo_text(tempo),
-                meter=meter or "4/4",
-                seed=_seed(seed),
-                prompts=prompts,
-            ),
-        )
-
-    def _continue(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        request_id, path, bars, tempo, meter, seed = values
-        _files_for(sender)
-        self._order(
-            sender,
-            Request(
-                id=request_id,
-                kind="continue",
-                bars=bars,
-                tempo=_tempo_text(tempo),
-                meter=meter or "4/4",
-                seed=_seed(seed),
-                source=path,
-            ),
-        )
-
-    def _order(self, sender: Peer, request: Request) -> None:
-        order = Order(sender)
+    def _make(self, address: str, sender: Peer, values: tuple[Any, ...]) -> None:
+        wanted = orders.asked(address, values)
+        if wanted.request.source is not None:
+            _files_for(sender)
+        order = Order(sender, wanted)
         self._live().submit(
-            request, None, order, lambda event: self._loop.call(lambda: self._event(order, event)), live=True
+            wanted.request, None, order, lambda event: self._loop.call(lambda: self._event(order, event)), live=True
         )
 
     def _cancel(self, sender: Peer, values: tuple[Any, ...]) -> None:
         if not self._live().resident.cancel(values[0]):
             raise BadRequest(f"no request {values[0]!r} waits or renders")
 
-    def _prompt(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        self._live().prompts = tuple(PromptPart(text=text, weight=weight) for text, weight in _groups(values, 2))
-
-    def _style(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        _files_for(sender)
-        self._live().styles = tuple(PromptPart(audio=path, weight=weight) for path, weight in _groups(values, 2))
-
-    def _intensity(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        points = tuple(CurvePoint(beat=beat, db=level) for beat, level in _groups(values, 2))
-        self._live().intensity = points or None
-
-    def _melody(self, sender: Peer, values: tuple[Any, ...]) -> None:
-        notes = tuple(
-            Note(pitch=pitch, beat=beat, length=length, velocity=round(velocity))
-            for pitch, beat, length, velocity in _groups(values, 4)
-        )
-        self._live().melody = notes or None
+    def _set(self, address: str, sender: Peer, values: tuple[Any, ...]) -> None:
+        if address == "/attacca/style":
+            _files_for(sender)
+        setting.put(self._live(), address, values)
 
     def _ping(self, sender: Peer, values: tuple[Any, ...]) -> None:
         self._reply(sender, "/attacca/pong", values[0])
@@ -269,8 +213,7 @@ class OscServer:
 
     def _tell(self, order: Order, event: Event) -> None:
         if isinstance(event, BarReady):
-            if event.bar.first_frame >= 0:
-                order.bars.append(event.bar.audio)
+            order.take(event.bar)
         elif isinstance(event, Progress):
             self._reply(order.sender, "/attacca/progress", event.id, event.fraction)
         elif isinstance(event, Ended) and event.report is not None:
@@ -280,34 +223,33 @@ class OscServer:
 
     def _done(self, order: Order, report: Report) -> None:
         """Hand the bars to the writer; `done` follows when the file is whole."""
-        bars, order.bars = order.bars, []
         if self._writes >= MAX_WRITES:
             self._fail(order.sender, report.id, Unavailable("the disk is too slow: too many files wait"))
             return
         self._writes += 1
-        self._writer.submit(self._write, order, report, bars)
+        self._writer.submit(self._write, order, report)
 
-    def _write(self, order: Order, report: Report, bars: list[Audio]) -> None:
+    def _write(self, order: Order, report: Report) -> None:
         """On the writer's thread."""
         try:
-            path = self.folder.write(report.id, np.concatenate(bars), report.rate)
+            found = order.write(self.folder, report)
         except AttaccaError as error:
             failure = error
-            self._loop.call(lambda: self._written(order, report, None, failure))
+            self._loop.call(lambda: self._written(order, report, failure))
         except Exception as error:
             other = AttaccaError(f"writing the file failed: {type(error).__name__}")
-            self._loop.call(lambda: self._written(order, report, None, other))
+            self._loop.call(lambda: self._written(order, report, other))
         else:
-            self._loop.call(lambda: self._written(order, report, path, None))
+            self._loop.call(lambda: self._written(order, report, found))
 
-    def _written(self, order: Order, report: Report, path: Path | None, error: AttaccaError | None) -> None:
+    def _written(self, order: Order, report: Report, found: tuple[Path, int] | AttaccaError) -> None:
         """On the loop's thread."""
         with self._state:
             self._writes -= 1
-            if error is not None:
-                self._fail(order.sender, report.id, error)
+            if isinstance(found, AttaccaError):
+                self._fail(order.sender, report.id, found)
                 return
-            values = (report.id, str(path), report.frames, report.rate, report.compute_seconds)
+            values = (report.id, str(found[0]), found[1], report.rate, report.compute_seconds)
             self._reply(order.sender, "/attacca/done", *values)
 
     def _fail(self, sender: Peer, request_id: str, error: AttaccaError) -> None:
@@ -338,22 +280,10 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def _groups(values: tuple[Any, ...], size: int) -> list[tuple[Any, ...]]:
-    return [values[at : at + size] for at in range(0, len(values), size)]
-
-
 def _id_of(row: addresses.Address, message: Message) -> str:
     """The request id to echo in a `fail`, where the message has one."""
     named = bool(row.args) and row.args[0].name == "id" and bool(message.args)
     return str(message.args[0])[:128] if named else ""
-
-
-def _tempo_text(tempo: float) -> str:
-    return f"{tempo:.3f}"
-
-
-def _seed(seed: int) -> int | None:
-    return None if seed < 0 else seed
 
 
 def _files_for(sender: Peer) -> None:
