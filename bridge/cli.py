@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from bridge.commands import common, doctor, edit, listen, live, plan, render, study
+from bridge.commands import common, doctor, edit, listen, live, midi, plan, render, study
 
 
 def version() -> str:
@@ -29,6 +29,7 @@ COMMANDS: tuple[click.Command, ...] = (
     doctor.doctor,
     listen.serve,
     live.live,
+    midi.midi,
     render.generate,
     render.continue_,
     *edit.COMMANDS,

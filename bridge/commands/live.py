@@ -1,34 +1,64 @@
-"""live: what plugins and engines of this machine share, from their files alone."""
+"""live: what plugins and engines of this machine do, once or until it is stopped, and taken down where that is wanted.
+
+*Threading*: the main thread looks and draws; a recorder has a thread of its own (bridge.live.recorder). SIGINT and
+SIGTERM end it after the look that is under way, half a second at most, and what was taken down is written.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bridge.commands.common import json_option, print_line
+from bridge.commands import live_view
+from bridge.commands.common import Real, json_option, print_line, remark
 
 if TYPE_CHECKING:
-    from bridge.timeline.structs import CacheInfo
+    from bridge.live.recorder import Recorder
+    from bridge.live.watch import Watch
+
+LINE_S = 1.0
+Show = Callable[[list[dict[str, Any]]], None]
 
 
 @click.group(invoke_without_command=True)
+@click.option("--follow/--once", default=None, help="Until Ctrl-C, or once. Default: follow on a terminal.")
+@click.option("--seconds", type=Real(0.1, 86_400), help="Follow for so long.")
+@click.option(
+    "--transcript",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Take down what is played (MIDI) and what is heard (WAV), in a folder of its own in DIR, until Ctrl-C.",
+)
 @json_option
 @click.pass_context
-def live(context: click.Context, as_json: bool) -> None:
-    """Lists the timeline caches of plugins on this machine and what engines say in them."""
+def live(
+    context: click.Context, follow: bool | None, seconds: float | None, transcript: Path | None, as_json: bool
+) -> None:
+    """Shows each plugin's transport, bars ready, latency, misses and last notes; --transcript keeps it all."""
     if context.invoked_subcommand is not None:
         return
-    from bridge.timeline.cache import discover
+    from bridge.live.watch import Watch
 
-    rows = [_row(info) for info in discover()]
-    if as_json:
-        print_line({"caches": rows})
-        return
-    if not rows:
-        click.echo("No plugin is loaded on this machine: put Attacca on a track of your host.")
-    for row in rows:
-        click.echo(_line(row))
+    watch = Watch()
+    wanted = transcript is not None or seconds is not None
+    on_screen = sys.stdout.isatty() and not as_json
+    try:
+        if not (wanted or (on_screen if follow is None else follow)):
+            _print(watch.look(), as_json)
+            return
+        with _recorder(transcript, as_json) as recorder, _stopping() as stopping:
+            with _screen(on_screen, as_json) as show:
+                _follow(watch, show, stopping, seconds, 1 / live_view.REFRESH_HZ if on_screen else LINE_S, recorder)
+    finally:
+        watch.close()
 
 
 @live.command()
@@ -45,48 +75,86 @@ def clean(as_json: bool) -> None:
         click.echo(f"{len(removed)} stale caches removed, {size:.0f} MiB.")
 
 
-def _row(info: CacheInfo) -> dict[str, Any]:
-    from bridge.live.peek import peek
-
-    row: dict[str, Any] = {
-        "instance": info.instance,
-        "state": _state(info),
-        "title": info.title,
-        "rate": info.rate,
-        "minutes": round(info.minutes, 2),
-        "bytes": info.bytes,
-        "layout": info.version,
-    }
-    status = peek(info.path)
-    if status is not None and info.engine_attached:
-        row |= {
-            "engine_pid": status.pid,
-            "bars_ready": round(status.bars_ready, 3),
-            "latency_s": round(status.latency_s, 4),
-            "renders": status.renders,
-            "committed_frame": status.committed_frame,
-            "ready_until_frame": status.ready_until_frame,
-        }
-    return row
-
-
-def _state(info: CacheInfo) -> str:
-    if not info.creator_alive:
-        return "stale"
-    if not info.whole:
-        return "in the making"
-    return "live" if info.engine_attached else "waits for an engine"
+def _follow(
+    watch: Watch,
+    show: Show,
+    stopping: threading.Event,
+    seconds: float | None,
+    period_s: float,
+    recorder: Recorder | None,
+) -> None:
+    """Look and show once a period until told to stop."""
+    end_s = None if seconds is None else time.monotonic() + seconds
+    while True:
+        begun_s = time.monotonic()
+        rows = watch.look()
+        if recorder is not None:
+            recorder.hear(watch.sessions)
+        show(rows)
+        now_s = time.monotonic()
+        left_s = period_s if end_s is None else min(period_s, end_s - now_s)
+        if stopping.wait(max(0.0, left_s - (now_s - begun_s))) or (end_s is not None and time.monotonic() >= end_s):
+            break
+    if recorder is not None:
+        watch.look()
+        recorder.hear(watch.sessions)
 
 
-def _line(row: dict[str, Any]) -> str:
-    text = f"{row['instance']}: {row['state']}"
-    if row["title"]:
-        text += f", {row['title']!r}"
-    if row["rate"]:
-        text += f", {row['minutes']:.1f} min at {row['rate']} Hz"
-    if "engine_pid" in row:
-        text += f"; engine {row['engine_pid']}: {row['bars_ready']:.1f} bars ready, {row['renders']} renders"
-        text += f", latency {1000 * row['latency_s']:.0f} ms"
-    if row["state"] == "stale":
-        text += " (attacca live clean removes it)"
-    return text
+def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_line({"caches": rows})
+        return
+    for text in [live_view.line(row) for row in rows] or [live_view.NOBODY]:
+        click.echo(text)
+
+
+@contextlib.contextmanager
+def _screen(on_screen: bool, as_json: bool) -> Iterator[Show]:
+    """Shows rows: a table drawn over itself on a terminal, else lines, or lines of JSON."""
+    if not on_screen:
+
+        def lines(rows: list[dict[str, Any]]) -> None:
+            _print(rows, as_json)
+            sys.stdout.flush()
+
+        yield lines
+        return
+    from rich.live import Live
+
+    with Live(refresh_per_second=live_view.REFRESH_HZ, auto_refresh=False) as screen:
+        yield lambda rows: screen.update(live_view.table(rows), refresh=True)
+
+
+@contextlib.contextmanager
+def _recorder(folder: Path | None, as_json: bool) -> Iterator[Recorder | None]:
+    """A recorder that runs meanwhile; at the end it is told what was written."""
+    if folder is None:
+        yield None
+        return
+    from bridge.live.recorder import Recorder
+
+    recorder = Recorder(folder, remark)
+    recorder.start()
+    try:
+        yield recorder
+    finally:
+        written = recorder.close()
+        if as_json:
+            print_line({"transcripts": written})
+        for told in [] if as_json else written:
+            heard_s = told["frames"] / told["rate"]
+            click.echo(f"{told['folder']}: {told['notes']} notes, {told['answers']} bars that answer, {heard_s:.1f} s")
+        if not written:
+            remark("nothing was taken down: no session with an engine was there")
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Set by SIGINT and SIGTERM, which end the watching and no more."""
+    stopping = threading.Event()
+    old = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopping
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

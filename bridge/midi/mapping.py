@@ -76,7 +76,9 @@ class Binding(Struct, frozen=True):
 
 
 def check_binding(binding: Binding) -> None:
-    """Raises BadRequest where a stretch is not within the target's."""
+    """Raises BadRequest where a stretch is not within the target's, or a velocity is one controller's."""
+    if binding.source == "velocity" and (binding.channel, binding.number) != (ANY_CHANNEL, 0):
+        raise BadRequest("velocity is that of all notes: it takes neither channel nor number")
     span = TARGETS[binding.target]
     if not all(span.least <= end <= span.most for end in (binding.low, binding.high)):
         raise BadRequest(
