@@ -21,6 +21,7 @@ import soundfile
 from bridge.demo_engine import engine_process
 from tests.hosts.ardour_host import Ardour, fill_region
 from tests.hosts.attacca_plugin import URI, Plugins, build_plugins
+from tests.hosts.screen import Screen
 from tests.hosts.song import Part, Song
 
 SIZE = (1360, 720)
@@ -40,37 +41,6 @@ def need_tools() -> None:
         pytest.skip("needs: sudo apt install ardour xvfb xdotool imagemagick")
 
 
-class Screen:
-    """An X server of our own with one window on it."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        read, write = os.pipe()
-        size = f"{SIZE[0]}x{SIZE[1]}x24"
-        self.server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), "-screen", "0", size], pass_fds=[write], stderr=subprocess.DEVNULL
-        )
-        os.close(write)
-        with os.fdopen(read) as told:
-            self.environment = {**environment, "DISPLAY": f":{told.readline().strip()}"}
-
-    def tool(self, *words: object) -> str:
-        done = subprocess.run([str(word) for word in words], env=self.environment, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    def window(self, name: str, seconds: float = 60.0) -> str:
-        """The id of the visible window of that name, as soon as it is there."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if found := self.tool("xdotool", "search", "--onlyvisible", "--name", name):
-                return found.splitlines()[-1]
-            time.sleep(0.3)
-        raise AssertionError(f"no window {name!r} appears")
-
-    def close(self) -> None:
-        self.server.terminate()
-        self.server.wait(20)
-
-
 def picture(folder: Path, session: Path, out: Path, environment: dict[str, str]) -> None:
     """Opens the session, shows its first track with its mixer strip, large, and writes `out` (PNG)."""
     need_tools()
@@ -80,7 +50,7 @@ def picture(folder: Path, session: Path, out: Path, environment: dict[str, str])
         text = text.replace("<Config>", "<Config>" + SHOWN)
         config.write_text(text.replace("<ControlProtocols>", STATE + "<ControlProtocols>"))
     (config.parent / ".a7").touch()
-    screen = Screen(environment)
+    screen = Screen(SIZE, environment)
     ardour = subprocess.Popen(
         ["ardour", "-a", "-n", str(session)],
         env=screen.environment,
