@@ -24,14 +24,22 @@ from tests.hosts.attacca_plugin import URI, Plugins, build_plugins
 from tests.hosts.screen import Screen
 from tests.hosts.song import Part, Song
 
-SIZE = (1360, 720)
+SIZE = (1360, 940)
 STATE = (
     '<Extra><AudioMIDISetup><EngineStates><State backend="None (Dummy)" driver="Normal Speed" device="Silence" '
     'input-device="" output-device="" sample-rate="48000" buffer-size="1024" n-periods="2" input-latency="0" '
     'output-latency="0" active="1" use-buffered-io="0" midi-option="No MIDI I/O" lru="1"/></EngineStates>'
     "</AudioMIDISetup></Extra>"
 )
-PLACES = {"track": (40, 345), "zoom in": (1238, 106), "taller": (1176, 106), "region": (850, 360), "aside": (1160, 640)}
+PLACES = {
+    "track": (40, 345),
+    "zoom in": (1238, 106),
+    "taller": (1176, 106),
+    "region": (850, 360),
+    "aside": (1340, 860),
+    "plugin": (45, 190),
+    "editor": (680, 505),
+}
 SHOWN = '<Option name="hide-dummy-backend" value="0"/>'
 
 
@@ -69,8 +77,15 @@ def picture(folder: Path, session: Path, out: Path, environment: dict[str, str])
         time.sleep(1)
         screen.tool("xdotool", "mousemove", *PLACES["region"], "click", 1)
         time.sleep(1)
+        screen.tool("xdotool", "mousemove", *PLACES["plugin"], "click", "--repeat", 2, "--delay", 80, 1)
+        editor = screen.window("Attacca.*loop|loop.*Attacca")
+        screen.tool("xdotool", "windowmove", editor, *PLACES["editor"])
+        time.sleep(1)
+        screen.click(PLACES["editor"][0] + 300, PLACES["editor"][1] + 118)
+        screen.tool("xdotool", "type", "dusty house with a warm piano")
+        screen.tool("xdotool", "key", "Return")
         screen.tool("xdotool", "mousemove", *PLACES["aside"])
-        time.sleep(3)
+        time.sleep(6)
         screen.tool("import", "-window", "root", out)
     finally:
         ardour.terminate()
@@ -111,17 +126,17 @@ def continued_session(folder: Path, plugins: Plugins, loop: Path) -> Path:
 
 
 def main(out: Path, loop: Path) -> None:
-    """docs/ardour.png: with the shipped model."""
+    """docs/ardour.png: with the shipped model, the plugin's window in front."""
     plugins = build_plugins()
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory(dir="/dev/shm") as caches:
         os.environ["ATTACCA_CACHE_DIR"] = caches
         folder = Path(name)
         with engine_process():
             session = continued_session(folder, plugins, loop)
-        environment = {**os.environ, "LV2_PATH": str(plugins.folder), "HOME": name}
-        for kind in ("CONFIG", "CACHE", "DATA"):
-            environment[f"XDG_{kind}_HOME"] = str(folder / kind.lower())
-        picture(folder, session, out, environment)
+            environment = {**os.environ, "LV2_PATH": str(plugins.folder), "HOME": name}
+            for kind in ("CONFIG", "CACHE", "DATA"):
+                environment[f"XDG_{kind}_HOME"] = str(folder / kind.lower())
+            picture(folder, session, out, environment)
 
 
 if __name__ == "__main__":
