@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ settings.register_profile("attacca", deadline=None, suppress_health_check=[Healt
 settings.load_profile("attacca")
 os.environ["ATTACCA_ZMQ"] = NOBODY
 os.environ["ATTACCA_RUNTIME"] = "torch"  # no test but those of the runtimes writes ONNX files
+os.environ["XDG_CONFIG_HOME"] = f"{tempfile.gettempdir()}/attacca-tests-config-{os.getpid()}"  # nobody's own settings
 
 
 @pytest.fixture
