@@ -28,6 +28,7 @@ from engine.timing import Meter
 from engine.training import planner as training
 from engine.training import planner_measure as measured
 from engine.training.corpus.compose import compose
+from engine.training.planner_bundle import add_to_bundle
 from engine.training.planner_scores import HELD_OUT_SEED, fit_level, level_features, score_of
 from engine.types import PART_NAMES, Note, Plan, PlanBar, PlanChord
 from tests.plan_values import song
@@ -307,7 +308,7 @@ def test_the_stage_learns_and_is_measured(
 def test_a_bundle_takes_a_planner_up(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "b")
     P.save_planner(MODEL, tmp_path / "p.safetensors")
-    sealed = training.add_to_bundle(bundle.folder, tmp_path / "p.safetensors")
+    sealed = add_to_bundle(bundle.folder, tmp_path / "p.safetensors")
     assert P.FILE in sealed.manifest["files"] and sealed.name == bundle.name
     (bundle.folder / P.FILE).write_bytes(b"other")
     with pytest.raises(BadBundle, match="damaged"):

@@ -21,7 +21,7 @@ from engine.planning.chords import MODE_NAMES
 from engine.planning.files import read_plan, to_json, write_plan
 from engine.render.load import load_renderer
 from engine.render.planned import VARIABLE, drawn_key
-from engine.training.planner import add_to_bundle
+from engine.training.planner_bundle import add_to_bundle
 from engine.types import Plan, PlanBar, Renderer
 from tests.bridge_helpers import fake_server
 from tests.plan_values import song

@@ -219,12 +219,16 @@ def load_planner(path: Path) -> Planner:
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         if about is None or about["tokens"] != T.describe():
             raise BadBundle(f"{path} is no planner of this version; train one anew")
-        config = {k: _tuples(v) for k, v in about["config"].items()}
-        model = Planner(PlannerConfig(**config))
+        model = Planner(config_from(about["config"]))
         model.load_state_dict(state)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as broken:
         raise BadBundle(f"{path} is no planner: {' '.join(str(broken).split())[:200]}") from broken
     return model.eval().requires_grad_(False)
+
+
+def config_from(fields: Mapping[str, Any]) -> PlannerConfig:
+    """A config from what JSON made of its fields."""
+    return PlannerConfig(**{name: _tuples(value) for name, value in fields.items()})
 
 
 def _tuples(value: Any) -> Any:

@@ -42,15 +42,18 @@ NEEDS = {
     "vocoder": Need(3.0, 0.09, 0.12, 7.9, "steps"),
     "polish": Need(2.0, 0.06, 0.24, 0.6, "steps"),
     "joint": Need(3.0, 0.025, 0.02, 3.0, "steps"),
+    "planner": Need(0.0, 0.03, 0.02, 1.2, "steps"),
     "encode": Need(4.0, 0.07, 0.04, 1.4, "songs"),
     "teacher": Need(3.0, 0.25, 0.2, 1.5, "steps"),
     "student": Need(3.0, 0.12, 0.1, 0.9, "steps"),
     "export": Need(10.0, 0.01, 0.005),
     "evaluation": Need(0.0, 0.03, 0.02),
 }
-TRAINED = ("codec", "vocoder", "polish", "joint", "teacher", "student")
+TRAINED = ("codec", "vocoder", "polish", "joint", "planner", "teacher", "student")
 CONTINUED = ("corpus", "encode", "teacher", "student", "export", "evaluation")
 """Stages of a run that starts from a bundle: its codec, vocoder, prompt head and listener stay."""
+OPTIONAL = ("planner",)
+"""Stages that a run may leave out, where it has little time."""
 BETWEEN = "loading"
 LONGER = ("teacher", "student", "export", "evaluation")
 """Stages that a finished run goes on with when it is given more time."""

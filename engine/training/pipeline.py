@@ -1,4 +1,4 @@
-"""One budget, all stages: corpus, prompts, codec, vocoder, listener, teacher, student, export, evaluation.
+"""One budget, all stages: corpus, prompts, codec, vocoder, listener, planner, teacher, student, export, evaluation.
 
 The budget is for everything together and holds within a tenth from two minutes on (`budget`). Each stage goes on
 where it stopped; what has finished is only loaded (`stages`). A finished run that is given more time
@@ -17,13 +17,15 @@ from engine import bundle as bundles
 from engine.errors import AttaccaError, BadRequest, Unavailable
 from engine.models.denoiser import Denoiser, DenoiserConfig
 from engine.models.load import Networks
-from engine.training import curves, devices, stages
+from engine.models.planner import Planner
+from engine.training import curves, devices, planner_bundle, stages
 from engine.training.budget import (
     CONTINUED,
     LEAST_MINUTES,
     LONGER,
     MOST_MINUTES,
     NEEDS,
+    OPTIONAL,
     Ledger,
     Plan,
     least_minutes,
@@ -47,7 +49,7 @@ def prepare(
     chosen = devices.choose(device)
     out.mkdir(parents=True, exist_ok=True)
     ledger = Ledger.open(out / "stages" / "ledger.json", 60.0 * budget_minutes)
-    if all(ledger.done(name) for name in names) and ledger.spent_s() < 0.9 * ledger.budget_s:
+    if all(ledger.done(name) for name in names if name not in OPTIONAL) and ledger.spent_s() < 0.9 * ledger.budget_s:
         ledger.reopen(LONGER)
     slow = slowness()
     least = least_minutes(names, slow)
@@ -102,10 +104,11 @@ def make(shop: Workshop, start_from: Path | None, name: str) -> dict[str, Any]:
     """All stages in order, the bundle and its evaluation."""
     stages.corpus(shop)
     networks, vocabulary = foundation(shop) if start_from is None else from_bundle(start_from)
+    writer = planner_bundle.planned(shop, networks.prompt, vocabulary)
     songs = stages.songs(shop, networks.codec, networks.prompt)
     shop.console.print(f"denoiser: {len(songs)} encoded songs")
     learned = teach(shop, networks, vocabulary, songs, start_from is not None)
-    folder = export(shop, networks, vocabulary, name, learned, start_from)
+    folder = export(shop, networks, vocabulary, name, learned, start_from, writer)
     evaluate(folder, shop)
     return {"bundle": str(folder), **learned, "stages": shop.summary(), "minutes": shop.ledger.spent_s() / 60.0}
 
@@ -142,8 +145,9 @@ def teach(
 
 
 def export(
-    shop: Workshop, networks: Networks, vocabulary: Vocabulary, name: str, learned: dict[str, Any], start: Path | None
-) -> Path:
+    shop: Workshop, networks: Networks, vocabulary: Vocabulary, name: str, learned: dict[str, Any], start: Path | None,
+    writer: Planner | None = None,
+) -> Path:  # fmt: skip
     """The bundle's folder, written anew unless this leg has written it."""
     from engine.training.export import export as write
 
@@ -152,6 +156,7 @@ def export(
         return folder
     with shop.working("export") as (left, _):
         write(networks, vocabulary, shop, name, learned, start, left)
+        planner_bundle.add_from(shop, folder, writer, start)
     return folder
 
 

@@ -6,8 +6,6 @@ key, perhaps parts), so that the planner learns to go on from what can be heard.
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -89,7 +87,8 @@ def prompted(scores: Sequence[Score], head: PromptHead, styles: Sequence[str]) -
     """Pieces with what the prompt head makes of their captions, and of nothing but their style's name."""
     from engine.training.prompt import embed_all
 
-    texts = list(dict.fromkeys([*(text for score in scores for text in score.captions), *styles]))
+    said = (text for score in scores for text in (*score.captions, score.style))
+    texts = list(dict.fromkeys([*said, *styles]))
     with torch.no_grad():
         rows = dict(zip(texts, head(embed_all(texts)).numpy().astype(np.float32), strict=True))
     return [Piece.of(score, np.stack([rows[t] for t in (*score.captions, score.style)])) for score in scores]
@@ -198,47 +197,43 @@ def measured_windows(pieces: Sequence[Piece], config: P.PlannerConfig) -> Batch:
 
 def planner(
     seconds: float, folder: Path, head: PromptHead, styles: Sequence[str], tags: Sequence[str], seed: int,
-    console: Console, *, most: int = 6000, held: int = 60,
+    console: Console, *, most: int = 6000, held: int = 60, spent: float = 0.0, **shape: int,
 ) -> tuple[P.Planner, list[Piece], list[Piece]]:  # fmt: skip
-    """The whole stage, for a pipeline's budget: compose for half of the time, then train. Also both sets of pieces."""
+    """The whole of it within `seconds`: compose for half of the time, then train. Also both sets of pieces.
+
+    spent: seconds that an earlier run has trained for (its checkpoint is in `folder`). shape: of `PlannerConfig`.
+    """
     began = time.monotonic()
     scores = list(compose_scores(TRAIN_SEED + 2**20 * seed, most, COMPOSING_SHARE * seconds))
     others = list(compose_scores(HELD_OUT_SEED, held, 0.05 * seconds))
     console.print(f"planner: {len(scores)} songs composed, {len(others)} held out")
-    config = P.PlannerConfig(tuple(styles), tuple(tags), mode_table(scores, styles))
+    config = P.PlannerConfig(tuple(styles), tuple(tags), mode_table(scores, styles), **shape)
     pieces, held_out = prompted(scores, head, styles), prompted(others, head, styles)
-    left = max(0.0, seconds - (time.monotonic() - began))
+    left = spent + max(0.0, seconds - (time.monotonic() - began))
     return train(pieces, held_out, config, left, folder, seed, console), pieces, held_out
 
 
-def add_to_bundle(folder: Path, weights: Path) -> bundles.Bundle:
-    """Put a planner into a bundle and seal it anew; the engine then writes plans. BadBundle where it is no planner."""
-    P.load_planner(weights)
-    shutil.copyfile(weights, folder / P.FILE)
-    manifest = bundles.read_manifest(folder)
-    return bundles.seal(folder, {name: value for name, value in manifest.items() if name != "files"})
-
-
 @click.command()
-@click.option("--minutes", type=click.FloatRange(0.05, 600.0), required=True, help="Composing included.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--minutes", type=click.FloatRange(0.05, 600.0), help="Train for so long, composing included.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where planner.safetensors goes.")
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), help="Add this one, trained before.")
 @click.option("--bundle", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Whose prompts to read.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 1000))
 @click.option("--add", is_flag=True, help="Put the planner into the bundle.")
-def main(minutes: float, out: Path, bundle: Path | None, seed: int, add: bool) -> None:
-    """Train a planner for a bundle's prompts and write OUT/planner.safetensors."""
-    from engine.models.load import load_networks
-    from engine.training.planner_measure import measure
+def main(
+    minutes: float | None, out: Path | None, weights: Path | None, bundle: Path | None, seed: int, add: bool
+) -> None:
+    """Train a planner for a bundle's prompts and write OUT/planner.safetensors; or add one that is there."""
+    from engine.training.planner_bundle import add_to_bundle, known_facts, write
 
     source = bundles.load(bundle or bundles.DEFAULT)
-    styles, tags = source.config["styles"], source.config["tags"]
-    head, console = load_networks(source).prompt, Console(stderr=True)
-    model, pieces, others = planner(60.0 * minutes, out, head, styles, tags, seed, console)
-    P.save_planner(model, out / P.FILE)
-    (out / "planner.facts.json").write_text(json.dumps(measure(model, pieces, others), indent=1) + "\n")
+    if weights is None:
+        if minutes is None or out is None:
+            raise click.UsageError("give --minutes and --out to train one, or --weights FILE with --add")
+        weights = write(source, 60.0 * minutes, out, seed, Console(stderr=True))
     if add:
-        add_to_bundle(source.folder, out / P.FILE)
-    click.echo(out / P.FILE)
+        add_to_bundle(source.folder, weights, known_facts(weights))
+    click.echo(weights)
 
 
 if __name__ == "__main__":
