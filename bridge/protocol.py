@@ -21,6 +21,7 @@ from engine.types import MAX_SECONDS, Audio, Channels, Id, Plan, PlanBar, Rate, 
 VERSION = 1
 DEFAULT_ZMQ = "tcp://127.0.0.1:9800"
 DEFAULT_OSC = "127.0.0.1:9810"
+DEFAULT_WEB = 9820
 MAX_BODY_BYTES = 2 << 20
 MAX_AUDIO_BYTES = 512 << 20
 AUDIO_DTYPE = np.dtype("<f4")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bridge import protocol
 from bridge.live.sessions import Live
@@ -33,7 +33,11 @@ from bridge.sync.position import SyncSource
 from bridge.zeromq import ZeroMQServer
 from engine.errors import BadRequest, Unavailable
 from engine.resident import Resident
-from engine.types import Renderer
+from engine.types import Audio, Renderer
+
+if TYPE_CHECKING:
+    from bridge.live.messages import LiveAudio
+    from bridge.web.server import WebServer
 
 OFF = "off"
 PLUGIN = "plugin"
@@ -43,7 +47,7 @@ PLUGIN = "plugin"
 class Options:
     """What `attacca serve` takes. zmq and osc may be "off"; ports 0 or * pick a free one.
 
-    runtime: see `engine.runtimes.names`.
+    runtime: see `engine.runtimes.names`. web: the control page's port, if it is wanted.
     """
 
     bundle: Path | None = None
@@ -62,6 +66,7 @@ class Options:
     live: bool = True
     live_steps: int = 2
     cache_dir: Path | None = None
+    web: int | None = None
 
 
 class Server:
@@ -73,6 +78,7 @@ class Server:
         self.loop = Loop()
         self.zeromq: ZeroMQServer | None = None
         self.osc: OscServer | None = None
+        self.web: WebServer | None = None
         self.resident: Resident | None = None
         self.live: Live | None = None
         self._midi: MidiInput | None = None
@@ -90,7 +96,11 @@ class Server:
             self.zeromq = ZeroMQServer(self.loop, options.zmq, options.curve_keys)
         if options.osc != OFF:
             self.osc = OscServer(self.loop, options.osc, options.osc_allow, options.render_dir)
-        if self.zeromq is None and self.osc is None:
+        if options.web is not None:
+            from bridge.web.server import WebServer
+
+            self.web = WebServer(options.web, options.live, options.cache_dir)
+        if not self._sockets():
             raise BadRequest("there is nothing to serve: both --zmq and --osc are off")
         if options.midi_in is not None:
             self._midi = open_chosen(options.midi_in, self._notes)
@@ -99,6 +109,9 @@ class Server:
             if not options.live:
                 raise BadRequest("--sync is for live sessions: leave out --sync or --no-live")
             self._sync = open_source(options.sync, midi=self._midi)
+
+    def _sockets(self) -> list[ZeroMQServer | OscServer | WebServer]:
+        return [socket for socket in (self.zeromq, self.osc, self.web) if socket is not None]
 
     def start(self, renderer: Renderer | None = None) -> None:
         """Load, warm up, canary, freeze; then the sockets answer. Raises BadBundle and the like."""
@@ -109,9 +122,8 @@ class Server:
         if self.options.live:
             self.live = session.live = self._live(self.resident)
             session.count(lambda: {"live bugs": self.live.bugs if self.live else 0})
-        for socket in (self.zeromq, self.osc):
-            if socket is not None:
-                socket.open(session)
+        for socket in self._sockets():
+            socket.open(session)
         if self.live is not None:
             self.live.start()
 
@@ -120,13 +132,18 @@ class Server:
         return Live(
             resident,
             self.options.cache_dir,
-            listener=self.zeromq.hear_live if self.zeromq is not None else None,
+            listener=self._hear_live,
             steps=self.options.live_steps,
             source=self._sync.position if self._sync is not None else None,
             notes=self._notes if self._midi is not None else None,
             hands=self._hands,
             bindings=Bindings(),
         )
+
+    def _hear_live(self, header: LiveAudio, audio: Audio) -> None:
+        for socket in (self.zeromq, self.web):
+            if socket is not None:
+                socket.hear_live(header, audio)
 
     def ready(self) -> dict[str, Any]:
         """What the ready line and the ready file say."""
@@ -137,6 +154,7 @@ class Server:
             "pid": os.getpid(),
             "zmq": self.zeromq.endpoint if self.zeromq else None,
             "osc": self.osc.address if self.osc else None,
+            "web": self.web.url if self.web else None,
             "midi": self._midi.name if self._midi else None,
             "sync": self.options.sync.strip() if self.options.live else None,
             "render_dir": str(self.osc.folder.path) if self.osc else None,
@@ -167,9 +185,8 @@ class Server:
         if self.osc is not None:
             self.osc.finish_files()
         self.loop.drain()
-        for socket in (self.zeromq, self.osc):
-            if socket is not None:
-                socket.close()
+        for socket in self._sockets():
+            socket.close()
         self.loop.close()
 
 

@@ -9,7 +9,7 @@ import click
 
 from bridge.commands.bundles import bundle_path
 from bridge.commands.common import Real, Whole, json_option, print_line, remark, runtime_option
-from bridge.protocol import DEFAULT_OSC, DEFAULT_ZMQ
+from bridge.protocol import DEFAULT_OSC, DEFAULT_WEB, DEFAULT_ZMQ
 from engine.errors import BadRequest
 
 path = click.Path(path_type=Path)
@@ -40,6 +40,14 @@ path = click.Path(path_type=Path)
 )
 @click.option("--live/--no-live", default=True, show_default=True, help="Serve the plugins of this machine's hosts.")
 @click.option("--live-steps", type=Whole(1, 8), default=2, show_default=True, help="Steps of the sampler, live.")
+@click.option(
+    "--web",
+    type=Whole(0, 65_535),
+    is_flag=False,
+    flag_value=DEFAULT_WEB,
+    metavar="[PORT]",
+    help=f"The control page, for a browser on this machine; its address is printed. Port {DEFAULT_WEB}; 0: any.",
+)
 @click.option("--fake-seconds-per-bar", type=Real(0, 60), default=0.0, hidden=True)
 def serve(bundle: Path | None, fake: bool, osc_allow: tuple[str, ...], **options: Any) -> None:
     """Runs the engine: loads, warms up, says "ready {json}", then takes requests until it is stopped."""

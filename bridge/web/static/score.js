@@ -1,0 +1,95 @@
+// The middle of the page: a ruler of bars and, under it, the lanes that share its time.
+
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { Chords } from "./chords.js";
+import { Curve } from "./curve.js";
+import { onFrame, position, sing } from "./player.js";
+import { Keys, HIGHEST, LOWEST, Roll } from "./roll.js";
+import { Ruler } from "./ruler.js";
+import { Spectrogram, Wave } from "./sound.js";
+import { heardTake, setDraft, takeOf, useStore } from "./store.js";
+import { plannedNotes } from "./takes.js";
+import { axis as axisOf, clamp } from "./time.js";
+
+const GUTTER = 108;
+const GAPS = 96; // what lies between the lanes
+const HEIGHTS = { ruler: 26, wave: 92, other: 46, heat: 110, curve: 104, chords: 34 };
+
+export function Score() {
+  const state = useStore("draft", "takes", "a", "b", "heard", "selection");
+  const ref = useRef();
+  const [size, setSize] = useState({ width: 800, height: 640 });
+  const [low, setLow] = useState(55);
+  useEffect(() => {
+    const watcher = new ResizeObserver(([entry]) => setSize({ width: entry.contentRect.width, height: entry.contentRect.height }));
+    watcher.observe(ref.current);
+    return () => watcher.disconnect();
+  }, []);
+  const take = heardTake();
+  const [a, b] = [takeOf(state.a), takeOf(state.b)];
+  const { draft } = state;
+  const axis = axisOf(draft, [a, b], Math.max(200, size.width - GUTTER - 14));
+  const taken = HEIGHTS.ruler + HEIGHTS.wave + (b ? HEIGHTS.other : 0) + HEIGHTS.heat + HEIGHTS.curve + HEIGHTS.chords;
+  const roll = clamp(Math.floor(size.height - taken - GAPS - (b ? 6 : 0)), 150, 420);
+  const rows = Math.floor(roll / 9);
+  const from = clamp(low, LOWEST, Math.max(LOWEST, HIGHEST - rows + 1));
+  const shared = { axis, draft, take };
+  const known = take && plannedNotes(take).length > 0;
+  const wheel = (event) => {
+    if (!event.shiftKey && Math.abs(event.deltaY) > Math.abs(event.deltaX)) setLow(clamp(from - Math.sign(event.deltaY) * 2, LOWEST, HIGHEST - rows + 1));
+  };
+  return html`<main class="score" ref=${ref} aria-label="Score">
+    <div class="lanes">
+      <${Head} axis=${axis} />
+      <${Lane} name="" height=${HEIGHTS.ruler}><${Ruler} ...${shared} height=${HEIGHTS.ruler} /><//>
+      <${Lane} name=${b ? "Take A" : "Sound"} height=${HEIGHTS.wave} note=${legend(a)}>
+        <${Wave} id="wave" axis=${axis} draft=${draft} take=${a} deck="accent" height=${HEIGHTS.wave} /><//>
+      ${b && html`<${Lane} name="Take B" height=${HEIGHTS.other}><${Wave} id="wave-b" axis=${axis} draft=${draft} take=${b} deck="second" height=${HEIGHTS.other} /><//>`}
+      <${Lane} name="Spectrum" height=${HEIGHTS.heat} note="40 Hz to 16 kHz"><${Spectrogram} ...${shared} height=${HEIGHTS.heat} /><//>
+      <div class="rule" aria-hidden="true">What to play</div>
+      <${Lane} name="Intensity" height=${HEIGHTS.curve} note=${take && take.pieces.length ? "dashed: as rendered" : "0 to −48 dB"} tools=${html`<${Clear} what="the curve" shown=${draft.curve.length} clear=${() => setDraft({ curve: [] })} />`}>
+        <${Curve} ...${shared} height=${HEIGHTS.curve} /><//>
+      <${Lane} name="Chords" height=${HEIGHTS.chords} tools=${html`<${Clear} what="the chords" shown=${draft.chords.some(Boolean)} clear=${() => setDraft({ chords: [] })} />`}>
+        <${Chords} ...${shared} /><//>
+      <${Lane} name="Melody" height=${roll} keys=${html`<${Keys} height=${roll} low=${from} />`}
+        tools=${html`<button class="quiet" disabled=${!draft.notes.length} onclick=${() => sing(draft.notes, draft.tempo)} title="Hear the melody on a plain tone">Hear</button>
+          ${known && html`<button class="quiet" onclick=${() => setDraft({ notes: plannedNotes(take) })} title="Take the melody of this take over">Adopt</button>`}
+          <${Clear} what="the melody" shown=${draft.notes.length} clear=${() => setDraft({ notes: [] })} />`}>
+        <div onwheel=${wheel}><${Roll} ...${shared} height=${roll} low=${from} setLow=${setLow} /></div><//>
+    </div>
+  </main>`;
+}
+
+function legend(take) {
+  if (!take) return "";
+  if (take.ending === null) return `${take.pieces.length} of ${take.bars} bars`;
+  return take.ending === "done" ? `${take.bars} bars` : `${take.ending} after ${take.pieces.length}`;
+}
+
+function Lane({ name, note, tools, keys, height, children }) {
+  return html`<section class="lane" aria-label=${name || "Bars"} style=${{ height: `${height}px` }}>
+    <div class="gutter">
+      <div class="names"><h2>${name}</h2>${note && html`<small>${note}</small>`}${tools && html`<div class="tools">${tools}</div>`}</div>
+      ${keys}
+    </div>
+    <div class="track">${children}</div>
+  </section>`;
+}
+
+const Clear = ({ what, shown, clear }) => shown ? html`<button class="quiet" onclick=${clear} aria-label="Clear ${what}">Clear</button>` : null;
+
+/** The play head: one line over all lanes, moved without drawing anything anew. */
+function Head({ axis }) {
+  const ref = useRef();
+  const past = useRef();
+  const here = useRef(axis);
+  here.current = axis;
+  useEffect(() => onFrame(() => {
+      const at = position();
+      ref.current.style.transform = `translateX(${GUTTER + at * here.current.bar}px)`;
+      past.current.style.transform = `translateX(${GUTTER}px) scaleX(${at * here.current.bar})`;
+      ref.current.dataset.bar = at.toFixed(3);
+    }), []);
+  return html`<div class="past" ref=${past} aria-hidden="true"></div><div class="head" id="head" ref=${ref} aria-hidden="true"></div>`;
+}
+

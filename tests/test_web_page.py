@@ -1,0 +1,174 @@
+"""The control page in a real browser: draws a curve, asks for four bars, sees them appear, plays, downloads."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import mido
+import pytest
+import soundfile
+
+pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-engine[web]'")
+
+from tests.browser import Tab, browser, chromium
+from tests.web_client import Place, talk, web_engine
+
+BARS = "+document.querySelector('#wave').dataset.bars"
+HEAD = "+document.querySelector('#head').dataset.bar"
+PLAYING = "document.querySelector('#play').ariaLabel == 'Pause'"
+SAID = "document.querySelector('#message').innerText"
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    chromium()
+    with web_engine("--fake-seconds-per-bar", "0.3") as place:
+        yield place
+
+
+Work = Callable[[Tab], Awaitable[None]]
+OnPage = Callable[[Work], None]
+
+
+@pytest.fixture(scope="module")
+def on_page(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnPage]:
+    """Opens the page in a browser of our own, works, and holds it to a silent console."""
+    with asyncio.Runner() as runner:
+        opened = browser(tmp_path_factory.mktemp("browser"))
+        tab = runner.run(opened.__aenter__())
+
+        async def whole(work: Work) -> None:
+            await tab.open(f"{place.base}/?token={place.token}")
+            await tab.until("document.querySelector('.dot.on')")
+            await work(tab)
+            assert tab.complaints == []
+
+        try:
+            yield lambda work: runner.run(asyncio.wait_for(whole(work), 90))
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
+
+
+async def downloaded(tab: Tab, selector: str) -> bytes:
+    """What a link gives, as bytes."""
+    await tab.until(f"document.querySelector('a{selector}')")
+    text = await tab.js(
+        f"fetch(document.querySelector('a{selector}').href).then(r => r.arrayBuffer())"
+        ".then(b => Array.from(new Uint8Array(b), x => x.toString(16).padStart(2, '0')).join(''))"
+    )
+    return bytes.fromhex(text)
+
+
+def test_a_musician_draws_asks_listens_and_keeps(place: Place, on_page: OnPage) -> None:
+    async def work(tab: Tab) -> None:
+        assert "token" not in await tab.js("location.href")
+        await tab.drag("#curve", [(0.02, 0.8), (0.3, 0.5), (0.6, 0.2), (0.9, 0.6)])
+        await tab.drag("#roll", [(0.01, 0.5), (0.2, 0.5)])
+        await tab.js("document.querySelector('.words').focus()")
+        await tab.type("dub techno")
+        await tab.click("#render")
+        await tab.until(f"{BARS} >= 1")
+        assert await tab.js(BARS) < 4, "the first bar is drawn before the last is there"
+        await tab.until(f"{BARS} == 4 && document.querySelector('#render')")
+        await tab.until(f"{PLAYING} && {HEAD} > 0.3")  # it began by itself, with the first bar
+        await tab.click("#play")
+        await tab.until(f"!({PLAYING})")
+        still = await tab.js(HEAD)
+        await asyncio.sleep(0.2)
+        assert still == await tab.js(HEAD) > 0
+        await tab.drag("#ruler", [(0.3, 0.5), (0.7, 0.5)])
+        samples, rate = soundfile.read(io.BytesIO(await downloaded(tab, "#wav")))
+        assert rate == 48_000 and samples.shape == (2 * 96_000, 2)
+        assert abs(samples).max() > 0.1
+        midi = mido.MidiFile(file=io.BytesIO(await downloaded(tab, "#plan-midi")))
+        assert [track.name for track in midi.tracks][:2] == ["Plan", "Melody"]
+        asked = (await request_of(place))["request"]
+        assert asked["bars"] == 4 and asked["prompts"][0]["text"] == "dub techno"
+        levels = [point["db"] for point in asked["intensity"]]
+        assert 3 <= len(levels) < 20 and levels.index(max(levels)) not in (0, len(levels) - 1)
+        assert len(asked["melody"]) == 1 and asked["melody"][0]["length"] > 1
+        drawn = "(c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((x, k) => k % 4 == 3 && x))"
+        for canvas in ("wave", "spectrogram", "curve", "roll", "timing"):
+            assert await tab.js(f"{drawn}(document.querySelector('#{canvas}'))"), canvas
+
+    on_page(work)
+
+
+async def _takes(client: Any) -> list[dict[str, Any]]:
+    takes: list[dict[str, Any]] = (await client.until("takes"))["takes"]
+    return takes
+
+
+async def request_of(place: Place) -> dict[str, Any]:
+    """The newest take as another page is told of it."""
+
+    async def look(session: Any, client: Any) -> dict[str, Any]:
+        return (await _takes(client))[-1]
+
+    found: dict[str, Any] = await asyncio.to_thread(talk, place, look)
+    return found
+
+
+def test_by_the_keyboard_alone_and_compared(place: Place, on_page: OnPage) -> None:
+    async def work(tab: Tab) -> None:
+        key = tab.key
+        await tab.js("document.querySelector('#bars').focus()")
+        await tab.js("document.querySelector('#bars').select()")
+        await tab.type("2")
+        await key("Enter", 13, "\r")
+        await tab.until(f"{BARS} == 2 && document.querySelector('#render')")
+        await tab.js("document.activeElement.blur()")
+        await key(" ", 32, " ")
+        await tab.until(f"!({PLAYING})")
+        await tab.js("document.querySelector('#curve').focus()")
+        for _ in range(3):
+            await key("ArrowUp", 38)
+        await key("ArrowRight", 39)
+        assert "Bar 1.2: -15.0 dB" in await tab.js("document.querySelector('#curve + [aria-live]').textContent")
+        await tab.js("document.querySelector('#roll').focus()")
+        await key("Enter", 13, "\r")
+        before = await tab.js("document.querySelectorAll('.take').length")
+        await key("r", 82, "r")
+        await tab.until(f"document.querySelectorAll('.take').length > {before} && document.querySelector('#render')")
+        await tab.until("document.querySelector('a#midi')")
+        asked = (await request_of(place))["request"]
+        assert asked["intensity"] == [{"beat": 0.0, "db": -15.0}]
+        assert [note["pitch"] for note in asked["melody"]] == [67]
+        await tab.js("document.querySelectorAll('.take .deck')[1].click()")
+        await key("x", 88, "x")
+        await tab.until("document.querySelector('.deck-b').ariaPressed == 'true' && document.querySelector('#wave-b')")
+        await key("?", 191, "?")
+        await tab.until("document.querySelector('dialog[open]')")
+        await key("Escape", 27)
+        await tab.until("!document.querySelector('dialog')")
+        assert await tab.js(
+            "[...document.querySelectorAll('input, select, button, canvas[tabindex]')].every(e =>"
+            " e.ariaLabel || e.labels?.length || e.textContent.trim() || e.title)"
+        ), "everything that takes the focus has a name"
+
+    on_page(work)
+
+
+def test_cancel_a_mistake_and_a_page_that_comes_back(place: Place, on_page: OnPage) -> None:
+    async def work(tab: Tab) -> None:
+        await tab.js("document.querySelector('#bars').select()")
+        await tab.type("60")
+        await tab.js("document.activeElement.blur()")
+        await tab.click("#render")
+        await tab.until(f"{BARS} >= 1")
+        await tab.key("Escape", 27)
+        await tab.until(f"document.querySelector('#render') && {SAID}.includes('Cancelled')")
+        await tab.js("document.querySelector('#key').focus()")
+        await tab.type("H sharp")
+        await tab.click("#render")
+        await tab.until("document.querySelector('#message[role=alert]')")
+        assert "A key is a note and a mode" in await tab.js(SAID)
+        takes = await tab.js("document.querySelectorAll('.take').length")
+        await tab.call("Page.reload")
+        await tab.until(f"document.querySelectorAll('.take').length == {takes} && {BARS} >= 1")
+        assert await tab.js("document.querySelector('#key').value") == "H sharp"
+
+    on_page(work)
