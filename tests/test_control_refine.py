@@ -30,6 +30,8 @@ from tests.tiny_bundle import ask, play, untrained
 CURVE = (CurvePoint(beat=0, db=-40), CurvePoint(beat=4, db=-20))
 NOTES = (Note(pitch=64, beat=0, length=2), Note(pitch=67, beat=2, length=2))
 
+LATER = (Note(pitch=64, beat=4, length=2), Note(pitch=67, beat=6, length=2))
+
 
 @pytest.fixture
 def model(renderer: Renderer) -> ModelRenderer:
@@ -188,6 +190,30 @@ def test_targets_act_where_they_are_to(model: ModelRenderer) -> None:
     assert isinstance(level, Intensity) and isinstance(melody, Melody) and level.mask is not None
     assert level.mask.sum() == pytest.approx(2 * F.FRAME_RATE_HZ, abs=1) and bool(level.mask[0])
     assert (melody.pitch == 64).any() and not (melody.pitch == 67).any()
+
+
+def test_a_search_for_one_bar_leaves_the_others_alone(model: ModelRenderer) -> None:
+    """The curve on the second of three bars: searched there; the first bar keeps its bytes, the third its level."""
+    only, bar = Only(intensity=Stretch(begin=4, end=8)), 96_000
+    level = (CurvePoint(beat=4, db=-35.0), CurvePoint(beat=8, db=-35.0))
+    told = [play(model, ask(bars=3, intensity=level, only=only, refine=k, steps=1)) for k in ("1", "8")]
+    assert told[1].rendered.remarks[-1].startswith("Refined in ") and "intensity" in told[1].rendered.remarks[-1]
+    plain = play(model, ask(bars=3, steps=1)).audio
+    assert all(np.array_equal(plain[: bar // 2], take.audio[: bar // 2]) for take in told)
+    assert not np.allclose(plain[bar : 2 * bar], told[1].audio[bar : 2 * bar], atol=1e-3)
+    later = slice(2 * bar + 72_000, 3 * bar)
+    power = [float(np.square(audio[later]).mean()) for audio in (plain, told[1].audio)]
+    assert power[0] == pytest.approx(power[1], rel=0.05)
+
+
+def test_what_is_wanted_everywhere_is_searched_before_what_is_wanted_in_a_part(model: ModelRenderer) -> None:
+    request = ask(bars=2, intensity=CURVE, melody=LATER, only=Only(melody=Stretch(begin=4, end=8)), refine="0.5s")
+    began, take = time.perf_counter(), play(model, request)
+    elsewhere, within = take.rendered.remarks[-2:]
+    assert elsewhere.startswith("Refined in ") and within.startswith("Refined in ")
+    assert "intensity" in elsewhere and "melody" not in elsewhere and "intensity" in within
+    assert take.progress == sorted(take.progress) and take.progress[-1] == 1.0
+    assert time.perf_counter() - began < 60
 
 
 def test_the_report_holds_the_forms_error(model: ModelRenderer) -> None:

@@ -80,7 +80,7 @@ class Refiner:
         past = torch.zeros(1, 0, F.CHANNELS)
         for first, last in spans(new, len(known)):
             given = material.span(first - len(known), last, known)
-            noises = self._noises(generator, extra, (1, last - first + len(known), LATENTS), steps)
+            noises = self.noises(generator, extra, (1, last - first + len(known), LATENTS), steps)
             path = Path(self.networks.student, given, guidance, noises[1:], self.gamma)
             objective = Objective(self.networks.codec, self.targets, len(known), first, past)
             part = (last - first) / (new + UNSURE)
@@ -89,7 +89,7 @@ class Refiner:
             def told(step: Step, part: float = part, done: float = done) -> None:
                 progress(done + part * step.share)
 
-            clean, seen = self._window(path, objective, noises[0], steps, part, told, cancelled)
+            clean, seen = self.window(path, objective, noises[0], steps, part, told, cancelled)
             for target in self.targets:
                 target.keep(seen)
             past = seen.features[:, -PAST_FRAMES:].detach()
@@ -97,7 +97,7 @@ class Refiner:
             known = torch.cat([known, made])[-CONTEXT:]
             yield made
 
-    def _noises(
+    def noises(
         self, generator: torch.Generator, extra: torch.Generator, shape: tuple[int, ...], steps: int
     ) -> list[Tensor]:
         """What plain sampling draws for a window, in its order: one noise for jumps, one a step for consistency.
@@ -108,7 +108,7 @@ class Refiner:
         drawn = [torch.randn(shape, generator=generator) for _ in range(own)]
         return drawn + [torch.randn(shape, generator=extra) for _ in range(8 - own)]
 
-    def _window(
+    def window(
         self,
         path: Path,
         objective: Objective,
@@ -191,13 +191,17 @@ def refined(
     seed: int,
     cancelled: Callable[[], bool],
     progress: Callable[[float], None],
+    budget: Budget | None = None,
 ) -> Iterator[Tensor]:
-    """Windows of latents of a request with `refine`, as `sample.latents` yields them; what it reached is remarked."""
+    """Windows of latents of a request with `refine`, as `sample.latents` yields them; what it reached is remarked.
+
+    budget: another one than the request says.
+    """
     assert request.refine is not None
     targets = wanted(request, place, material, networks.listener)
     if not targets:
         place.remarks.append("There is nothing to refine towards: give a curve, a melody, a form or words.")
-    refiner = Refiner(networks, targets, budget_of(request.refine), ADAPTIVE)
+    refiner = Refiner(networks, targets, budget or budget_of(request.refine), ADAPTIVE)
     yield from refiner.latents(material, place.latents, request.steps, guidance, seed, cancelled, progress)
     if targets:
         place.remarks.append(refiner.sentence())

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from engine.bundle import Bundle
 from engine.control.refine import refined, rising
+from engine.control.within import refined_parts
 from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import PATCH
@@ -191,7 +192,7 @@ class ModelRenderer:
     ) -> Edited | Looped | Stretched | None:
         """What is sampled otherwise than plain bars: an edit, or targets that act on a part."""
         if request.edit is None:
-            if request.refine is not None or not named(request):
+            if not named(request):
                 return None
             told = list(place.remarks)
             free = gather(freed(request), place, self.pasts, sense, check)
@@ -251,6 +252,10 @@ class ModelRenderer:
             yield from plain
             return
         if isinstance(edited, Stretched):
+            if request.refine is not None:
+                within = edited, plain, request, place, material, guidance, seed, cancelled, progress
+                yield from in_pieces(refined_parts(self.networks, *within), 3)
+                return
             edited = edited.edited(torch.cat(list(plain)), material)
         elif isinstance(edited, Looped):
             speak = partial(self._speak, request, material, seed, cancelled)
