@@ -168,7 +168,8 @@ class Request(Struct, frozen=True):
     refine: how long each window's starting noise is searched for closer adherence, "70" iterations or "5s" seconds a
     request; it works towards curve, melody, the prompts' words, and `form`, which needs it: letters by bars ("ABA").
     measure: whether the report says how well the sound follows what was asked for.
-    plan: bars to play as a plan says (targets of the request itself come first), or true: one is written first. The
+    plan: bars to play as a plan says (targets of the request itself come first), or true: one is written first; "auto":
+    so is one for a generation that is told words but neither chords nor melody, where the bundle has a planner. The
     report holds what was played.
     """
 
@@ -207,7 +208,7 @@ class Request(Struct, frozen=True):
     only: Only | None = None
     long: Literal["chained", "fused", "independent"] = "chained"
     measure: bool = True
-    plan: Plan | bool = False
+    plan: Plan | bool | Literal["auto"] = False
     piece_ms: Annotated[int, msgspec.Meta(ge=20, le=2_000)] | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=9)] = 5
     deadline_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)] | None = None

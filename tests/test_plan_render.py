@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from engine.planning.files import read_plan, to_json, write_plan
 from engine.render.load import load_renderer
 from engine.render.planned import VARIABLE, drawn_key
 from engine.training.planner_bundle import add_to_bundle
-from engine.types import Plan, PlanBar, Renderer
+from engine.types import Note, Plan, PlanBar, PromptPart, Renderer, Strengths
 from tests.bridge_helpers import fake_server
 from tests.plan_values import song
 from tests.rendering import follow, sound
@@ -114,6 +115,48 @@ def test_what_does_not_fit_is_told(renderer: Renderer, tmp_path: Path) -> None:
     assert play(plain, ask(bars=4, plan=song())).rendered.plan == song()
 
 
+def test_words_alone_are_planned_where_that_is_left_to_the_engine(renderer: Renderer) -> None:
+    words = (PromptPart(text="house"),)
+    took = play(renderer, ask(bars=2, prompts=words, plan="auto", seed=4))
+    plan = took.rendered.plan
+    assert plan is not None and any(line.startswith("Planned from the words: ") for line in took.rendered.remarks)
+    assert np.array_equal(took.audio, play(renderer, ask(bars=2, prompts=words, plan=plan, seed=4)).audio)
+    keyed = play(renderer, ask(bars=2, prompts=words, plan="auto", key="D dorian", parts=("bass",))).rendered.plan
+    assert keyed is not None and {(bar.key, bar.parts) for bar in keyed.bars} == {("D dorian", ("bass",))}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"chords": "Am F"},
+        {"melody": (Note(pitch=60, beat=0.0, length=1.0),)},
+        {"edit": "loop"},
+        {"meter": "9/4"},
+        {"strengths": Strengths(prompt=0.0)},
+    ],
+)
+def test_where_more_is_told_or_less_nothing_is_planned(renderer: Renderer, told: dict[str, Any]) -> None:
+    prompts = (PromptPart(text="house"),) if told else ()
+    left, none = (
+        play(renderer, ask(bars=1, steps=1, prompts=prompts, seed=4, plan=plan, **told)) for plan in ("auto", False)
+    )
+    assert left.rendered.plan is None and left.rendered.remarks == none.rendered.remarks
+    assert np.array_equal(left.audio, none.audio)
+
+
+def test_a_bundle_without_a_planner_renders_words_as_ever(tmp_path: Path) -> None:
+    plain = load_renderer(make_bundle(tmp_path / "plain").folder)
+    words = (PromptPart(text="house"),)
+    left, none = (play(plain, ask(bars=1, steps=1, prompts=words, seed=4, plan=plan)) for plan in ("auto", False))
+    assert left.rendered.plan is None and np.array_equal(left.audio, none.audio)
+
+
+def test_a_continuation_is_not_planned_unasked(renderer: Renderer) -> None:
+    took = follow(renderer, sound(48_000 * 2), bars=1, plan="auto", prompts=(PromptPart(text="house"),), steps=1)
+    assert took.rendered.plan is None
+
+
 def test_a_mode_is_drawn_as_the_styles_have_them() -> None:
     modes = tuple(tuple(1.0 if m == s else 0.0 for m in range(10)) for s in range(2))
     prompt, rng = np.array([0.0, 1.0, 0.3, 0.3, 0.3], np.float32), np.random.default_rng(0)
@@ -158,9 +201,20 @@ def test_generate_plays_a_plan_file_and_writes_one(folder: Path, tmp_path: Path)
     assert takes[0] != takes[1] and not any(has_open(plan.bars) for plan in takes)
 
 
+def test_generate_plans_words_alone_unless_told_not_to(folder: Path, tmp_path: Path) -> None:
+    common = ("generate", "--prompt", "house", "--tempo", "240", "--bars", "1", "--steps", "1", "--bundle", folder)
+    files = {}
+    for name, words in {"auto": (), "named": ("--plan", "auto"), "off": ("--plan", "off")}.items():
+        ran(*common, "--seed", "5", *words, "-o", tmp_path / f"{name}.wav")
+        files[name] = (tmp_path / f"{name}.wav").read_bytes()
+    assert files["auto"] == files["named"] != files["off"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (("--plan", "off", "--plan-out", "plan.mid"), "leave it or --plan off away"),
+        (("--plan", "auto", "--plan-fill"), "give one with --plan"),
         (("--plan", "nothing.mid"), "There is no plan file"),
         (("--plan-fill",), "give one with --plan"),
         (("--plan-out", "plan.wav"), "name a MIDI file"),

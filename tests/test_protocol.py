@@ -38,6 +38,17 @@ SETTLED = {
 }
 # Added since: audio beside words in a mix of prompts.
 SETTLED["/attacca/style"] = ("", "s f")
+# Edits of files, and small targets for later requests.
+SETTLED |= {
+    "/attacca/fill": ("s:id s:path s:bars d|f:tempo s:meter i:seed", ""),
+    "/attacca/vary": ("s:id s:path s:bars f:strength d|f:tempo s:meter i:seed", ""),
+    "/attacca/accompany": ("s:id s:path s:bars s:parts d|f:tempo s:meter i:seed", ""),
+    "/attacca/loop": ("s:id s:path i:bars d|f:tempo s:meter i:seed", ""),
+    "/attacca/extend": ("s:id s:path s:end i:bars d|f:tempo s:meter i:seed", ""),
+    "/attacca/key": ("", "s"),
+    "/attacca/chords": ("", "s"),
+    "/attacca/parts": ("", "s"),
+}
 # Added since: live sessions.
 SETTLED |= {
     "/attacca/live/hold": ("i:bars", ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -29,7 +29,12 @@ OPTIONS = ("plan", "plan_fill", "plan_out")
 def plan_options(function: AnyFunction) -> AnyFunction:
     """--plan, --plan-fill and --plan-out of the commands that make bars."""
     return with_options(
-        click.option("--plan", type=wav, metavar="PLAN", help="Play this plan: a MIDI file, or JSON of --plan-out."),
+        click.option(
+            "--plan",
+            metavar="PLAN|auto|off",
+            help="Play this plan: a MIDI file, or JSON of --plan-out. auto: have one written where only words are told"
+            " (what generate does unless told); off: none.",
+        ),
         click.option("--plan-fill", is_flag=True, help="Have written what PLAN leaves open."),
         click.option(
             "--plan-out",
@@ -44,23 +49,30 @@ def plan_options(function: AnyFunction) -> AnyFunction:
 class Planned:
     """The plan that a command is asked to play, or to have written, and where it is to go."""
 
-    field: Plan | bool
+    field: Plan | bool | Literal["auto"]
     out: Path | None
     making: Making
 
     @staticmethod
-    def of(options: dict[str, Any], making: Making) -> Planned:
-        """Taken out of a command's options. BadRequest, BadMidi or Unavailable where that cannot be."""
+    def of(options: dict[str, Any], making: Making, usual: Literal["auto", "off"] = "off") -> Planned:
+        """Taken out of a command's options; `usual` stands for --plan where it is not given, and --plan-out neither.
+
+        BadRequest, BadMidi or Unavailable where that cannot be.
+        """
         from engine.planning import files
 
         given, fill, out = (options.pop(name) for name in OPTIONS)
         if out is not None:
             files.check_target(out, "--plan-out")
-        if given is None:
+        if given in (None, "auto", "off"):
             if fill:
                 raise BadRequest("--plan-fill fills a plan: give one with --plan.")
-            return Planned(out is not None, out, making)
-        return Planned(filled(files.read_plan(given), fill), out, making)
+            if given == "off" and out is not None:
+                raise BadRequest("--plan-out writes what is planned; leave it or --plan off away.")
+            if out is not None:
+                return Planned(True, out, making)
+            return Planned("auto" if (given or usual) == "auto" else False, out, making)
+        return Planned(filled(files.read_plan(Path(given)), fill), out, making)
 
     def write(self, made: Made, request: Request) -> None:
         """The plan of a take, beside the others of its kind."""

@@ -51,5 +51,5 @@ def check_form(request: Request) -> None:
             raise BadRequest(f"An edit cannot be refined yet; leave edit ({request.edit}) or refine away.")
     if request.form is not None:
         parse_form(request.form, request.bars)
-        if request.refine is None and request.plan is False:
+        if request.refine is None and request.plan in (False, "auto"):
             raise BadRequest('A form is followed by refining or a plan: give refine, as in "20" or "5s", or plan.')

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from engine.bundle import Bundle
 from engine.controls import parse_key
-from engine.errors import Unavailable
+from engine.errors import BadRequest, Unavailable
 from engine.models.listener import Heard
 from engine.models.planner import FILE, facts_vector, load_planner, translated
 from engine.models.planwriter import Weights, Writer
@@ -27,7 +27,7 @@ from engine.planning import chords as C
 from engine.planning import sampling
 from engine.planning import tokens as T
 from engine.planning.bars import OPEN, has_open, meter_text
-from engine.planning.conditions import conditioned, fitted
+from engine.planning.conditions import conditioned, fitted, main_key, parts_of
 from engine.planning.sampling import Draw, Rules
 from engine.planning.wishes import repeats, wishes_of
 from engine.render.condition import Place, PromptSense, past_of, place_of
@@ -74,11 +74,31 @@ class Planning:
     ) -> tuple[Request, Plan | None]:
         """(the request with its plan's targets, the plan as it will be played); without a plan the request alone."""
         request = seeded(request)
+        if request.plan == "auto":
+            return self._if_words_alone(request, place, sense, check, how)
         plan = self.plan_of(request, place, sense, hear, check, how)
         if plan is None:
             return request, None
         told, remarks = conditioned(plan, request, meters_of(place, request.bars))
         place.remarks.extend(remarks)
+        return told, plan
+
+    def _if_words_alone(
+        self, request: Request, place: Place, sense: PromptSense, check: Check, how: Draw
+    ) -> tuple[Request, Plan | None]:
+        """A plan where words are all that is told and one can be written; else the request as it is, without a word."""
+        bare = msgspec.structs.replace(request, plan=False)
+        if sense.vector is None or not words_alone(request) or not self.file.is_file():
+            return bare, None
+        remarks = list(place.remarks)
+        asked = msgspec.structs.replace(request, plan=True)
+        try:
+            told, plan = self.planned(asked, place, sense, lambda: None, check, how)
+        except BadRequest:
+            told, plan = bare, None
+        place.remarks[:] = remarks
+        if plan is not None:
+            place.remarks.append(f"Planned from the words: {summary(plan)}; without a plan all of it stays open.")
         return told, plan
 
     def plan_of(
@@ -122,6 +142,21 @@ class Planning:
         draw = Draw(how.temperature, how.top_p, request.seed or 0)
         paired = list(zip(wishes, meters, strict=True))
         return sampling.write(begin, known, paired, key, draw, rules, repeats(request.form, len(bars)), check)
+
+
+def words_alone(request: Request) -> bool:
+    """Whether a request leaves to a plan what is played."""
+    named = (request.chords, request.melody, request.form, request.refine, request.edit, request.only)
+    return request.kind == "generate" and all(value is None for value in named)
+
+
+def summary(plan: Plan) -> str:
+    """Key, chords and parts in some words."""
+    chords = [chord.name for bar in plan.bars for chord in bar.chords or ()]
+    once = [name for name, before in zip(chords, [None, *chords], strict=False) if name != before]
+    parts = parts_of(plan.bars)
+    shown = " ".join(once[:8]) + (" ..." if len(once) > 8 else "")
+    return "; ".join(text for text in (main_key(plan.bars) or "", shown, ", ".join(parts)) if text)
 
 
 def seeded(request: Request) -> Request:
