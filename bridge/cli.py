@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from bridge.commands import common, doctor, edit, listen, live, midi, plan, render, study
+from bridge.commands import click_track, common, doctor, edit, listen, live, midi, plan, render, study
 
 
 def version() -> str:
@@ -30,6 +30,7 @@ COMMANDS: tuple[click.Command, ...] = (
     listen.serve,
     live.live,
     midi.midi,
+    click_track.click_track,
     render.generate,
     render.continue_,
     *edit.COMMANDS,

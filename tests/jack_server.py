@@ -44,10 +44,10 @@ class JackServer:
 
     @staticmethod
     @contextlib.contextmanager
-    def or_skip(name: str) -> Iterator[JackServer]:
+    def or_skip(name: str, period: int = 128) -> Iterator[JackServer]:
         if not shutil.which("jackd") or not shutil.which("jack_wait"):
             pytest.skip("needs: apt-get install jackd2")
-        server = JackServer(name)
+        server = JackServer(name, period)
         try:
             if not server.started:
                 pytest.skip("jackd does not start here")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -126,6 +129,18 @@ def run(command: Callable[[], Any], as_json: bool) -> NoReturn:
             traceback.print_exc()
         text = f"This is a bug: {type(error).__name__}: {error} (ATTACCA_DEBUG=1 shows where)."
         give_up("failed", text, EXIT_BUG, as_json)
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Meanwhile SIGINT and SIGTERM set this event and do no more: who waits for it ends by itself."""
+    stop = threading.Event()
+    old = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
 def existing_folder(path: Path, option: str) -> Path:

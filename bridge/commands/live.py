@@ -7,7 +7,6 @@ SIGTERM end it after the look that is under way, half a second at most, and what
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import threading
 import time
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.commands import live_view
-from bridge.commands.common import Real, json_option, print_line, remark
+from bridge.commands.common import Real, json_option, print_line, remark, stopping
 
 if TYPE_CHECKING:
     from bridge.live.recorder import Recorder
@@ -54,9 +53,9 @@ def live(
         if not (wanted or (on_screen if follow is None else follow)):
             _print(watch.look(), as_json)
             return
-        with _recorder(transcript, as_json) as recorder, _stopping() as stopping:
+        with _recorder(transcript, as_json) as recorder, stopping() as stop:
             with _screen(on_screen, as_json) as show:
-                _follow(watch, show, stopping, seconds, 1 / live_view.REFRESH_HZ if on_screen else LINE_S, recorder)
+                _follow(watch, show, stop, seconds, 1 / live_view.REFRESH_HZ if on_screen else LINE_S, recorder)
     finally:
         watch.close()
 
@@ -78,7 +77,7 @@ def clean(as_json: bool) -> None:
 def _follow(
     watch: Watch,
     show: Show,
-    stopping: threading.Event,
+    stop: threading.Event,
     seconds: float | None,
     period_s: float,
     recorder: Recorder | None,
@@ -93,7 +92,7 @@ def _follow(
         show(rows)
         now_s = time.monotonic()
         left_s = period_s if end_s is None else min(period_s, end_s - now_s)
-        if stopping.wait(max(0.0, left_s - (now_s - begun_s))) or (end_s is not None and time.monotonic() >= end_s):
+        if stop.wait(max(0.0, left_s - (now_s - begun_s))) or (end_s is not None and time.monotonic() >= end_s):
             break
     if recorder is not None:
         watch.look()
@@ -146,15 +145,3 @@ def _recorder(folder: Path | None, as_json: bool) -> Iterator[Recorder | None]:
             click.echo(f"{told['folder']}: {told['notes']} notes, {told['answers']} bars that answer, {heard_s:.1f} s")
         if not written:
             remark("nothing was taken down: no session with an engine was there")
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Set by SIGINT and SIGTERM, which end the watching and no more."""
-    stopping = threading.Event()
-    old = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopping
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

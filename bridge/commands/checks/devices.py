@@ -27,7 +27,7 @@ def check_audio() -> Line:
 def check_jack() -> Line:
     """The library, its Python package, and a server that runs."""
     if not installed("JACK-Client"):
-        way_out = "pip install 'attacca-engine[jack]' (for --sync jack)."
+        way_out = "pip install 'attacca-engine[jack]' (for --sync jack and attacca click)."
         return Line("jack", "missing", "JACK-Client is not there", way_out)
     if find_library("jack") is None:
         return Line("jack", "missing", "libjack is not there", "sudo apt install jackd2 (or pipewire-jack).")

@@ -1,0 +1,178 @@
+"""The metronome: its clicks lie on the engine's bar lines to the sample, and a count-in ends where the song begins."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.live.map import announced
+from bridge.midi.click import beats, clock_ticks, count_in, sixteenths, sound
+from bridge.midi.clickout import ClickOut
+from engine.errors import Unavailable
+from tests.jack_server import JackServer, jack_or_skip
+
+RATE = 48_000
+TEMPI = st.sampled_from(["120", "97.3", "0:120,2:61.7", "0:133.333,1+2:88"])
+METERS = st.sampled_from(["4/4", "3/4", "6/8", "0:4/4,2:7/8"])
+
+
+@given(TEMPI, METERS, st.integers(0, 10**6), st.integers(1, 10**6))
+def test_clicks_lie_on_the_grids_own_beats_whoever_asks_for_which_part(
+    tempo: str, meter: str, first: int, frames: int
+) -> None:
+    song = announced(RATE, tempo, meter)
+    whole = beats(song, 0, first + frames)
+    assert beats(song, first, first + frames) == [beat for beat in whole if beat.frame >= first]
+    assert whole == sorted(whole)
+    lines = [beat.frame for beat in whole if beat.accent]
+    assert lines == [song.frame(bar) for bar in range(len(lines))]
+    ticks = clock_ticks(song, first, first + frames)
+    assert ticks == sorted(set(ticks))
+    assert {frame for frame, _ in sixteenths(song, first, first + frames)} <= set(ticks)
+
+
+def test_a_clock_has_24_ticks_a_quarter_and_numbers_sixteenths_from_bar_0() -> None:
+    song = announced(RATE, "120", "0:4/4,1:7/8,2:4/4")
+    assert len(clock_ticks(song, 0, song.frame(1))) == 96
+    assert len(clock_ticks(song, song.frame(1), song.frame(2))) == 84
+    numbers = dict(sixteenths(song, 0, song.frame(3)))
+    assert [numbers[song.frame(bar)] for bar in range(3)] == [0, 16, 30]
+
+
+@pytest.mark.parametrize(("meter", "beats_a_bar"), [("4/4", 4), ("3/4", 3), ("6/8", 2)])
+def test_a_count_in_fills_whole_bars_before_its_frame(meter: str, beats_a_bar: int) -> None:
+    song = announced(RATE, "97.3", meter)
+    length, clicks = count_in(song, song.frame(5), 2)
+    assert length == pytest.approx(song.exact(7) - song.exact(5), abs=1)
+    assert len(clicks) == 2 * beats_a_bar
+    assert [click.accent for click in clicks] == ([True] + [False] * (beats_a_bar - 1)) * 2
+    assert clicks[0].frame == 0
+    gaps = np.diff([*(click.frame for click in clicks), length])
+    assert np.ptp(gaps) <= 1
+
+
+def test_a_count_in_to_the_middle_of_a_bar_counts_what_is_before_it_too() -> None:
+    song = announced(RATE, "120", "4/4")
+    length, clicks = count_in(song, song.frame(3, Fraction(2)), 1)
+    assert length == 6 * 24_000
+    assert [(click.frame // 24_000, click.accent) for click in clicks] == [
+        (0, True), (1, False), (2, False), (3, False), (4, True), (5, False),
+    ]  # fmt: skip
+
+
+def test_a_click_is_short_and_begins_on_its_first_sample() -> None:
+    for accent in (True, False):
+        wave = sound(accent, RATE)
+        assert len(wave) < RATE // 20 and abs(wave[0]) > 0.3
+        assert np.abs(wave).max() <= 0.5 and abs(wave[-1]) < 1e-3
+
+
+# ---- on JACK -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    jack_or_skip()
+    with JackServer.or_skip(f"attacca-click-{os.getpid()}", period=1024) as server:
+        for key, value in server.variables.items():
+            monkeypatch.setenv(key, value)
+        yield server
+
+
+class Ear:
+    """Records a metronome's ports: sound by the transport's frame, and by JACK's frame time; MIDI with both."""
+
+    def __init__(self, server: JackServer) -> None:
+        import jack
+
+        self.client = jack.Client("ear", no_start_server=True, servername=server.name)
+        self.audio = self.client.inports.register("in")
+        self.midi = self.client.midi_inports.register("midi")
+        self.clock = self.client.midi_inports.register("clock")
+        self.heard: list[tuple[int, int, bool, np.ndarray[Any, Any]]] = []
+        self.messages: list[tuple[str, int, int, bool, bytes]] = []
+        self.jack = jack
+        self.client.set_process_callback(self.process)
+        self.client.activate()
+
+    def process(self, frames: int) -> None:
+        state, position = self.client.transport_query_struct()
+        rolls, now = state == self.jack.ROLLING, self.client.last_frame_time
+        self.heard.append((now, position.frame, rolls, self.audio.get_array().copy()))
+        for name, port in (("midi", self.midi), ("clock", self.clock)):
+            for offset, data in port.incoming_midi_events():
+                self.messages.append((name, now + offset, position.frame + offset, rolls, bytes(data)))
+
+    def onsets(self, rolling: bool) -> list[tuple[int, int]]:
+        """(frame time, transport frame) of each sample at which a click begins."""
+        found = []
+        for now, frame, rolls, audio in self.heard:
+            if rolls == rolling:
+                loud = np.flatnonzero(np.abs(audio) > 0.3)
+                found += [(now + int(k), frame + int(k)) for k in loud]
+        return [pair for k, pair in enumerate(found) if k == 0 or pair[0] - found[k - 1][0] > 2_000]
+
+    def close(self) -> None:
+        self.client.close(ignore_errors=True)
+
+
+def within(seconds: float, true: Any) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_count_in_clicks_and_clock_on_a_real_transport(jack_server: JackServer) -> None:
+    song = announced(RATE, "240", "3/4")
+    out, ear = ClickOut(song, count_in_bars=2), Ear(jack_server)
+    try:
+        for ours, theirs in (("click", "ear:in"), ("click midi", "ear:midi"), ("clock", "ear:clock")):
+            out.connect(ours, theirs)
+        start = song.frame(4)
+        ear.client.transport_frame = start
+        assert within(10, lambda: ear.client.transport_frame == start)
+        time.sleep(0.5)
+        ear.client.transport_start()
+        assert within(20, lambda: ear.client.transport_state == ear.jack.ROLLING)
+        assert within(20, lambda: ear.client.transport_frame > song.frame(7))
+        ear.client.transport_stop()
+        assert within(20, lambda: any(data == b"\xfc" for *_, data in ear.messages))
+    finally:
+        out.close()
+        ear.close()
+    first_rolling = next(now for now, frame, rolls, _ in ear.heard if rolls)
+    end = max(frame + len(audio) for _, frame, rolls, audio in ear.heard if rolls)
+    length, clicks = count_in(song, start, 2)
+    counted = [now - first_rolling for now, _ in ear.onsets(False)]
+    assert mostly(counted, [click.frame - length for click in clicks]), "the song begins on the beat after the last"
+    rolled = [frame for _, frame in ear.onsets(True)]
+    assert mostly(rolled, [beat.frame for beat in beats(song, start, end)]), "each click lies on its beat's own sample"
+    drums = [(frame, data) for name, _, frame, rolls, data in ear.messages if name == "midi" and rolls]
+    assert mostly([frame for frame, _ in drums], [beat.frame for beat in beats(song, start, end)])
+    assert {data[0] for _, data in drums} == {0x99}
+    clock = [(frame, data) for name, _, frame, rolls, data in ear.messages if name == "clock" and rolls]
+    assert mostly([frame for frame, data in clock if data == b"\xf8"], clock_ticks(song, start, end))
+    assert (start, bytes((0xF2, 4 * 12, 0))) in clock and (start, b"\xfb") in clock
+
+
+def mostly(heard: list[int], meant: list[int]) -> bool:
+    """Everything heard was meant, to the sample; a busy machine's JACK may have skipped a period or two."""
+    return set(heard) <= set(meant) and len(set(heard)) >= 0.8 * len(meant)
+
+
+def test_without_a_server_it_says_to_start_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    jack_or_skip()
+    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+    with pytest.raises(Unavailable, match="no JACK server"):
+        ClickOut(None, server="attacca-nobody")
