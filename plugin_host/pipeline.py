@@ -2,7 +2,8 @@
 
 Offline and live, and every block size, give the same samples (`plugin_host.stage` gathers them).
 Nothing is shifted: all latency is compensated, and `finish` asks for what is still inside.
-The player thread alone calls this.
+
+Threading: the player thread alone calls this, but for `edit` (see `plugin_host.rack`) and the counters.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from engine.types import Audio
-from plugin_host.chain import ChainSpec
+from plugin_host.chain import ChainSpec, Effect
+from plugin_host.rack import Rack
 from plugin_host.safety import Safety
 from plugin_host.stage import BLOCK_FRAMES, Stage, scrub
 
@@ -28,31 +30,43 @@ class Pipeline:
         assert 1 <= channels <= (CHAIN_CHANNELS if chain.effects else MAX_CHANNELS)
         self.rate_hz = rate_hz
         self.channels = channels
-        self.stages = [Stage(effect, rate_hz, channels) for effect in chain.effects]
+        self.rack = Rack(chain.effects, rate_hz, channels)
         self.safety = Safety(rate_hz, channels)
         self._scrubbed_in = 0
         self._frames_in = 0
         self._frames_out = 0
 
     @property
+    def stages(self) -> list[Stage]:
+        return self.rack.stages
+
+    @property
     def latency_frames(self) -> int:
         """What chain and limiter delay, and what is compensated, in frames."""
-        return self.safety.latency_frames + sum(stage.latency_frames for stage in self.stages)
+        return self.safety.latency_frames + self.rack.latency_frames
 
     @property
     def scrubbed_samples(self) -> int:
-        return self._scrubbed_in + self.safety.scrubbed_samples + sum(stage.scrubbed_samples for stage in self.stages)
+        return self._scrubbed_in + self.safety.scrubbed_samples + self.rack.scrubbed_samples
 
     def process(self, audio: Audio) -> Audio:
         """[frames, channels], any number of frames, to [0 or more frames, channels]."""
         self._frames_in += len(audio)
         planar = np.array(audio.T, np.float32, order="C", copy=True)
         self._scrubbed_in += scrub(planar)
-        for stage in self.stages:
-            planar = stage.process(planar)
-        planar = self.safety.process(planar)
+        planar = self.safety.process(self.rack.process(planar))
         self._frames_out += planar.shape[1]
         return np.ascontiguousarray(planar.T)
+
+    def edit(self, effects: tuple[Effect, ...]) -> None:
+        """Have these effects from one of the next blocks on, without a click. Raises `errors.BadRequest`."""
+        self.rack.edit(effects)
+
+    def reset(self) -> None:
+        """As if nothing had gone in: the next frame that comes out is the next that goes in."""
+        self.rack.reset()
+        self.safety.reset()
+        self._frames_in = self._frames_out = 0
 
     def finish(self, tail_frames: int = 0) -> Audio:
         """The rest: after it, exactly the frames that went in and `tail_frames` more have come out."""

@@ -108,6 +108,8 @@ def _play(
 ) -> PlayReport:
     if output is not None and device is not None:
         raise errors.BadRequest("play to a file (-o) or to a device (--device), not to both")
+    if spec.instruments:
+        raise errors.BadRequest("instruments play a plan: attacca host --plan")
     tail = _checked_tail(spec.tail_seconds if tail_seconds is None else tail_seconds)
     rate, count, remarks = _wanted(source, spec, rate_hz, channels)
     sink = _sink(output, device, rate, count, source.exact_floats)

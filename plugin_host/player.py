@@ -58,7 +58,7 @@ class Player:
         self._stopping = False
         self._gap = False
         self._last = np.zeros(channels, np.float32)
-        rise = _rise(block_frames, round(FADE_SECONDS * rate_hz))
+        rise = fade_in(block_frames, round(FADE_SECONDS * rate_hz))
         self._fade_in = np.repeat(rise[:, None], channels, axis=1)
         self._fade_out = np.ascontiguousarray(1.0 - self._fade_in)
         self._thread = threading.Thread(target=self._produce, name="attacca-player", daemon=True)
@@ -148,7 +148,7 @@ class Player:
             self._write = following
 
 
-def _rise(block_frames: int, fade_frames: int) -> Audio:
+def fade_in(block_frames: int, fade_frames: int) -> Audio:
     """Raised cosine from 0 to 1 over at most `fade_frames`, then 1: [block_frames]."""
     count = min(block_frames, max(1, fade_frames))
     ramp = np.ones(block_frames, np.float32)

@@ -69,6 +69,26 @@ class Stage:
         blocks = [self._block(pending[:, at : at + BLOCK_FRAMES]) for at in range(0, whole, BLOCK_FRAMES)]
         return np.concatenate([pending[:, :0], *blocks], axis=1)
 
+    @property
+    def held_frames(self) -> int:
+        """Frames that went in and did not come out yet."""
+        return int(self._pending.shape[1]) + self._withheld_frames
+
+    @property
+    def state(self) -> bytes | None:
+        """What a VST3 would save now; None for a built-in, whose parameters are all that it has."""
+        return None if self.effect.vst3 is None else bytes(self._plugin.raw_state)
+
+    def reset(self) -> None:
+        """As if nothing had been heard: no tail, nothing held. What was counted stays."""
+        self._pending = self._pending[:, :0]
+        self._history[:] = 0.0
+        self._in_a_row = self._skip_frames = self._withheld_frames = 0
+        try:
+            self._plugin.reset()
+        except RuntimeError:
+            self.bypassed = self.bypassed or not self._replace()
+
     def _block(self, block: Planar) -> Planar:
         if self.bypassed:
             return block
