@@ -87,7 +87,11 @@ def ears_of(bench: Bench, corpus: Path | None, out: Path) -> tuple[Ears, dict[st
 
     hidden = None if judge is None else lambda audio: hear(audio)[0]
     ears = Ears(listening.melody_probe(learnt).probe, None if judge is None else styles, similar, playing)
-    return ears, {"hear": hidden, "held": distance.real(learnt.songs, hidden, out / "real.safetensors")}
+    songs = bundles.digest([[song.path.name, song.path.stat().st_size] for song in learnt.songs])
+    heard = bundles.digest([songs, bundles.bundle_key(bench.source)])
+    held = distance.real(learnt.songs, hidden, out / f"real-{songs}.safetensors")
+    arranged = distance.real_arranging(learnt.songs, playing, out / f"arranging-{heard}.json")
+    return ears, {"hear": hidden, "held": held, "arranged": arranged}
 
 
 class Run:
@@ -95,13 +99,12 @@ class Run:
 
     def __init__(self, bench: Bench, store: Store, ears: Ears, hear: Any, say: Say) -> None:
         self.bench, self.store, self.ears, self.hear, self.say = bench, store, ears, hear, say
-        self.key = bundles.bundle_key(bench.source)
 
     def task(self, task: Task, index: int, columns: list[Column], again: bool) -> Iterator[Row]:
         """Rows of all columns; again: scores are worked out anew."""
         sounds: dict[str, Audio] = {}
         for column in columns:
-            key = key_of(self.key, column)
+            key = key_of(self.bench.source, column)
             fresh = not self.store.has(key)
             row = self._made(key, task, index, column) if fresh else dict(self.store.get(key))
             audio = self.store.audio(key)
@@ -149,7 +152,7 @@ def measured(
             if names == [BASELINE] and guide is None:
                 continue
             if only_stored:
-                columns = [column for column in columns if run.store.has(key_of(run.key, column))]
+                columns = [column for column in columns if run.store.has(key_of(run.bench.source, column))]
             found += list(run.task(task, index, columns, again))
         run.say(f"clip {index + 1} of {clips} after {time.perf_counter() - began:.0f} s")
     return found
@@ -201,6 +204,7 @@ def main(
     }  # fmt: skip
     values = table.values(found)
     line = {"benchmark": "control", **where, **about, "rows": table.rows(values)}
+    line["held_out"] = {name: table.summary(one) for name, one in music.get("arranged", {}).items()}
     line["distances"] = table.distances(found, music.get("held"))
     figures.write_text(table.compact({**line, "values": values}), encoding="utf-8")
     click.echo(json.dumps(line) if as_json else table.table(line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.control.arranging import equalised
+from benchmarks.control.arranging import Parts, arranges, equalised, level_db
 from engine.training.metrics.bench import Song
 from engine.training.metrics.embed import clip_vector
 from engine.training.metrics.frechet import Projection, compare
@@ -45,6 +46,29 @@ def real(songs: list[Song], hear: Callable[[Audio], NDArray[np.float32]] | None,
             rows.append(vectors(song.audio(int(first), int(first) + length), hear))
     found = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     save_file(found, str(path))
+    return found
+
+
+def along(level: Array) -> Callable[[Array], Array]:
+    """A level every 10 ms as a curve over seconds."""
+    return lambda seconds: np.interp(seconds, np.arange(len(level)) / 100.0, level)
+
+
+def real_arranging(songs: list[Song], parts: Parts | None, path: Path) -> dict[str, list[float]]:
+    """How held-out music arranges its own level: `arranging.arranges` of a clip of each song, kept in a file."""
+    if path.is_file():
+        kept: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+    found: dict[str, list[float]] = {}
+    length = round(SECONDS * MODEL_RATE_HZ)
+    for song in songs:
+        first = (song.facts["frames"] - length) // 2
+        audio = song.audio(first, first + length)
+        own = arranges(audio, along(level_db(audio)), parts)
+        for name, value in own.items():
+            if np.isfinite(value):
+                found.setdefault(name, []).append(round(value, 4))
+    path.write_text(json.dumps(found), encoding="utf-8")
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.control.distance import DIMENSIONS
 from benchmarks.control.systems import BASELINE, COLUMNS, FREE, ONE, STEPPED, TRAINED
-from benchmarks.control.table import CPU, distance_rows, ratios, row_of, summary
+from benchmarks.control.table import CPU, cell, distance_rows, ratios, row_of, summary
 from engine.control.teacher import ITERATIONS, STEPS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "control.md"
@@ -78,6 +78,7 @@ def page(line: Line) -> str:
             *_reached(line),
             "\n## Intensity arranges and is no fader: at one loudness\n",
             *_table(used, arranging),
+            _held_out(line),
             "\n## Controls act only where set: target on bars 3 and 4 of 4\n",
             *_table(parts, acts),
             "\nLog mels; 1 is the change that another seed makes, 0 none.",
@@ -86,6 +87,12 @@ def page(line: Line) -> str:
             "",
         ]
     )
+
+
+def _held_out(line: Line) -> str:
+    """What music itself does, as a sentence."""
+    told = [f"{name.removesuffix(', rank correlation')} {cell(one)}" for name, one in line["held_out"].items()]
+    return f"\nHeld-out songs against their own level: {'; '.join(told)}." if told else ""
 
 
 def _about(line: Line) -> str:

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import soundfile
 
-from benchmarks.control.systems import Column
-from engine.training.metrics.rows import digest
+from benchmarks.control.systems import BASELINE, Column
+from engine.bundle import Bundle
+from engine.training.metrics.rows import bundle_key, digest
 from engine.types import MODEL_RATE_HZ, Audio
 
 Row = dict[str, Any]
@@ -23,9 +24,16 @@ FORM = 2
 """Counts up when a clip of the same request would sound otherwise."""
 
 
-def key_of(bundle_key: str, column: Column) -> str:
-    """What a clip depends on."""
-    return digest([FORM, bundle_key, column.name, msgspec.to_builtins(column.request), column.about])
+STUDENT = "student.safetensors"
+
+
+def key_of(bundle: Bundle, column: Column) -> str:
+    """What a clip depends on: the bundle (the teacher's clips: all of it but the student), the request and the rest."""
+    own = bundle_key(bundle)
+    if column.name == BASELINE:
+        files = {name: mark for name, mark in bundle.manifest["files"].items() if name.endswith(".safetensors")}
+        own = digest([{name: mark for name, mark in files.items() if name != STUDENT}, bundle.config])
+    return digest([FORM, own, column.name, msgspec.to_builtins(column.request), column.about])
 
 
 class Store:

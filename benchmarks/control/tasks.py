@@ -245,11 +245,14 @@ def seam_task(index: int) -> Task:
 
 
 def part_task(index: int) -> Task:
-    """Four bars with a target on bars 3 and 4: a curve, or a tune. What bars 1 and 2 are must not depend on it."""
+    """Four bars with a target on bars 3 and 4: a curve, or a tune. What bars 1 and 2 are must not depend on it.
+
+    There is no prompt: its words would be searched for in all bars.
+    """
     tempo, bars = str(116 + 8 * (index % 3)), 4
     quarters, beat = 4.0 * bars, 60 / float(tempo)
     here = Stretch(begin=quarters / 2, end=quarters)
-    free = request("part", index, bars, tempo)
+    free = msgspec.structs.replace(request("part", index, bars, tempo), prompts=())
     if index % 2:
         tune = TUNES[(index // 2) % len(TUNES)]
         notes = [msgspec.structs.replace(one, beat=one.beat + here.begin) for one in tune.notes(quarters / 2)]

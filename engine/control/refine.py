@@ -1,7 +1,8 @@
 """Sampling with a search in front: what a render calls in place of `engine.render.sample.latents` when it is to refine.
 
 Window by window: the noise that plain sampling would have drawn is searched (`optimise`), and what is found is decoded
-in the request's number of steps. A window that did not come closer in that decoding stays as plain sampling has it.
+in the request's number of steps. Of what was found and plain sampling, that counts which meets its targets in that
+decoding, else what comes closest: a window is never further from its targets than plain sampling would have it.
 
 *Threading*: runs in the renderer's thread. Cancellation is looked at before each pass of the student, on the way
 back between passes, and in each iteration: within 100 ms on one core.
@@ -141,7 +142,7 @@ class Refiner:
         found = outcome.bests if outcome.iterations else ()
         with torch.no_grad():
             tried = [plain, *(self._decoded(path, objective, one, steps, check) for one in found)]
-        clean, seen, verdict = min(tried, key=lambda one: float(one[2].loss))
+        clean, seen, verdict = min(tried, key=lambda one: (not one[2].met, float(one[2].loss)))
         frames = max(0, seen.last - max(0, seen.fresh))
         self.reached.append(Reached(frames, plain[2].terms, verdict.terms, outcome))
         return clean, seen
