@@ -269,7 +269,7 @@ def test_a_port_in_use_is_named(place: Place) -> None:
 
 def test_the_flag_takes_a_port_or_none() -> None:
     option = next(option for option in serve_command.params if option.name == "web")
-    assert option.metavar == "[PORT]" and option.default is None
+    assert option.metavar == "[PORT]"
     context = serve_command.make_context("serve", ["--web", "--fake"])
     assert (context.params["web"], context.params["fake"]) == (9820, True)
     assert serve_command.make_context("serve", ["--web", "0"]).params["web"] == 0

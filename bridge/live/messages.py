@@ -99,10 +99,10 @@ class LiveSessionStatus(Struct, frozen=True):
 
     state: "waiting" (the host has not told tempo and bars), "ready", "held", "silent" (panic, or live is off).
     Frames are project frames at `rate`; bar counts from 0; bars_ready, ready_until_frame: playable from the head on.
-    quarter: quarters into that bar. first_piece_s: from a render's begin to its first frames in the cache, of the last
-    512. late_frames: what came too late to be written. missed_frames, misses: what the plugin could not play, and how
-    often. steered: what MIDI controls have set, by target. error: a sync source that is silent, or the last render that
-    failed, in a sentence.
+    bar_lines: from two bars before the head's to one past what is ready. quarter: quarters into that bar.
+    first_piece_s: from a render's begin to its first frames in the cache, of the last 512. late_frames: what came too
+    late to be written. missed_frames, misses: what the plugin could not play, and how often. steered: what MIDI
+    controls have set, by target. error: a sync source that is silent, or the last render that failed, in a sentence.
     """
 
     instance: str
@@ -135,6 +135,7 @@ class LiveSessionStatus(Struct, frozen=True):
     first_piece_s: Quantiles = Quantiles()
     steered: dict[str, float] = msgspec.field(default_factory=dict)
     notes: tuple[LiveNote, ...] = ()
+    bar_lines: tuple[int, ...] = ()
 
 
 class LiveStatus(Struct, frozen=True):

@@ -12,6 +12,7 @@ from bridge.live.session import LiveSession
 from engine.errors import BadRequest
 
 MAX_LOOK_AHEAD = 8
+MAX_LINES = 32
 
 
 def status_of(session: LiveSession, traces: int = 0, notes: int = 0) -> LiveSessionStatus:
@@ -51,7 +52,14 @@ def status_of(session: LiveSession, traces: int = 0, notes: int = 0) -> LiveSess
         first_piece_s=session.jobs.first_piece_s,
         steered=session.controls.steered(),
         notes=() if song is None else notes_of(session.melody.newest(notes), song),
+        bar_lines=() if song is None else lines_around(song, head.frame, until),
     )
+
+
+def lines_around(song: ProjectMap, head: int, until: int) -> tuple[int, ...]:
+    """Project frames of the bar lines from two bars before the head's to one past `until`."""
+    first, last = song.bar_at(head) - 2, song.bar_at(max(head, until)) + 2
+    return tuple(song.frame(bar) for bar in range(first, min(last, first + MAX_LINES) + 1))
 
 
 def notes_of(played: list[Played], song: ProjectMap) -> tuple[LiveNote, ...]:

@@ -56,6 +56,16 @@ export function grid(context, axis, quarters, beat, height) {
   }
 }
 
+/** What an empty lane is for. */
+export function hint(context, text, width, height) {
+  context.font = "12px system-ui";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillStyle = colour("faint");
+  context.fillText(text, width / 2, height / 2);
+  context.textAlign = "start";
+}
+
 /** Follow a pointer from where it went down until it goes up. move and up get (x, y) in the canvas. */
 export function drag(event, move, up = () => {}) {
   const canvas = event.currentTarget;

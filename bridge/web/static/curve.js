@@ -2,7 +2,7 @@
 
 import { html, useRef, useState } from "./vendor/htm-preact.js";
 import { levels } from "./analysis.js";
-import { Canvas, colour, drag, grid } from "./canvas.js";
+import { Canvas, colour, drag, grid, hint } from "./canvas.js";
 import { setDraft } from "./store.js";
 import { barQuarters, beatQuarters, clamp, place, snap } from "./time.js";
 
@@ -121,6 +121,7 @@ export function Curve({ axis, draft, take, height }) {
     }
     measured(context);
     const points = draft.curve.filter((p) => p.beat <= end);
+    if (!points.length && !focused) hint(context, "Draw how loud it should become", Math.min(x(end), axis.width), height);
     if (points.length) {
       const path = [[0, points[0].db], ...points.map((p) => [x(p.beat), p.db]), [x(end), points.at(-1).db]];
       context.beginPath();

@@ -69,7 +69,7 @@ function Session({ s }) {
     `${s.bars_ready.toFixed(1)} bars ready`,
     `latency ${seconds(s.latency_s)}`,
     `${s.renders} renders`,
-    s.late_frames ? `${s.late_frames} frames late` : null,
+    s.misses ? `${s.misses} misses` : null,
   ].filter(Boolean);
   const measure = (node) => node && node.clientWidth && node.clientWidth !== width && setWidth(node.clientWidth);
   return html`<article class="session">

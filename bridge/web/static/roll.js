@@ -1,7 +1,7 @@
 // The piano roll: the melody of the draft, one voice, over what the take that is heard was planned with.
 
 import { html, useRef, useState } from "./vendor/htm-preact.js";
-import { Canvas, colour, drag, grid } from "./canvas.js";
+import { Canvas, colour, drag, grid, hint } from "./canvas.js";
 import { setDraft } from "./store.js";
 import { plannedNotes } from "./takes.js";
 import { barQuarters, beatQuarters, clamp, isBlack, pitchName, place, snap } from "./time.js";
@@ -104,6 +104,7 @@ export function Roll({ axis, draft, take, height, low, setLow }) {
     context.strokeStyle = colour("plan");
     context.lineWidth = 1.2;
     for (const n of ghosts) box(context, n, () => context.stroke());
+    if (!draft.notes.length && !ghosts.length && !focused) hint(context, "Draw a melody, or leave it open", x(end), height);
     context.fillStyle = colour("accent");
     for (const n of draft.notes) {
       if (n.beat < end) box(context, { ...n, length: Math.min(n.length, end - n.beat) }, () => context.fill());

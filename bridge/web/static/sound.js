@@ -2,7 +2,7 @@
 
 import { html } from "./vendor/htm-preact.js";
 import { peaks, spectra, ROWS } from "./analysis.js";
-import { Canvas, colour, grid } from "./canvas.js";
+import { Canvas, colour, grid, hint } from "./canvas.js";
 import { barQuarters, beatQuarters } from "./time.js";
 
 /** Hatched: asked for, and not there yet. */
@@ -43,7 +43,7 @@ function of(piece, name, key, work) {
 export function Wave({ axis, draft, take, height, deck, id }) {
   function draw(context) {
     grid(context, axis, barQuarters(draft.meter), beatQuarters(draft.meter), height);
-    if (!take) return;
+    if (!take) return hint(context, "What is rendered appears here, bar by bar", axis.width, height);
     waiting(context, axis, take, height);
     const loudest = Math.max(0.05, ...take.pieces.map((p) => of(p, "peak", 1, () => top(p.mono))));
     const scale = (height / 2 - 2) / Math.min(1, loudest * 1.06);
