@@ -1,0 +1,1 @@
+"""The TouchOSC layout and what makes it."""
