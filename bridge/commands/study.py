@@ -9,6 +9,7 @@ import click
 
 from bridge.commands.bundles import bundle_path
 from bridge.commands.common import Real, Whole, json_option, print_line, runtime_option
+from bridge.commands.experiments import STEPS_HELP, run_recipes
 from engine.errors import BadRequest
 
 device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
@@ -16,6 +17,9 @@ folder = click.Path(path_type=Path, file_okay=False)
 
 
 ADAPT_MINUTES = 5.0
+RECIPE_HELP = "Instead: run this experiment on the four papers and judge it (repeatable, or 'all'); see docs/papers.md."
+LATENTS_HELP = "With --recipe: the latents that a training run left (OUT/latents), instead of a corpus made here."
+RESULTS_HELP = "With --recipe: where its line is appended.  [default: OUT/papers.jsonl]"
 DATA_HELP = "Your own sounds (WAV, FLAC, OGG, MP3, AIFF, any rate) instead of the composed corpus."
 
 
@@ -32,10 +36,16 @@ DATA_HELP = "Your own sounds (WAV, FLAC, OGG, MP3, AIFF, any rate) instead of th
 @click.option("--adapt", is_flag=True, help="Fine-tune --from (or the shipped bundle) on --data, in minutes.")
 @click.option("--scan", is_flag=True, help="Only listen to --data and say what would be used, and how sure.")
 @click.option("--fresh", is_flag=True, help="Refuse an --out that holds an interrupted run, which is resumed else.")
+@click.option("--recipe", multiple=True, help=RECIPE_HELP)
+@click.option("--seed", "seeds", multiple=True, type=Whole(0, 1_000_000), help="With --recipe: 1 if not given.")
+@click.option("--steps", type=Whole(1, 10_000_000), help=STEPS_HELP)
+@click.option("--latents", type=folder, help=LATENTS_HELP)
+@click.option("--results", type=click.Path(path_type=Path, dir_okay=False), help=RESULTS_HELP)
 @json_option
 def train(
     budget_minutes: float | None, device: str, out: Path, start_from: Path | None, data: Path | None, adapt: bool,
-    scan: bool, fresh: bool, as_json: bool,
+    scan: bool, fresh: bool, recipe: tuple[str, ...], seeds: tuple[int, ...], steps: int | None, latents: Path | None,
+    results: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Corpus, codec, teacher, student, evaluation, bundle, within a budget of minutes.
 
@@ -56,6 +66,16 @@ def train(
     """
     if start_from is not None:
         bundle_path(start_from)
+    if recipe:
+        if data is not None or adapt or scan or fresh:
+            raise BadRequest(
+                "--recipe goes with --out, --budget-minutes, --steps, --seed, --latents, --from, --results."
+            )
+        found = run_recipes(recipe, out, budget_minutes, steps, seeds, results, latents, start_from)
+        print_line(found) if as_json else click.echo(f"{found['runs']} runs, in {found['results']}")
+        return
+    if seeds or steps is not None or latents is not None or results is not None:
+        raise BadRequest("--seed, --steps, --latents and --results go with --recipe.")
     if data is not None and not data.is_dir():
         raise BadRequest(f"--data: the folder {data} is not there.")
     if data is None and (adapt or scan):

@@ -51,10 +51,12 @@ def sample(
     noise: Callable[[], Tensor],
     times: Tensor,
     cancelled: Callable[[], None] = lambda: None,
+    noised: Callable[[Tensor, Tensor, Tensor], Tensor] = diffuse,
 ) -> Tensor:
     """Multi-step consistency sampling (AudioLCM Algorithm 2): denoise, re-noise, denoise.
 
     function(z, time [B]) -> z_0; noise() draws a fresh [B, N, D]; times descend from 1, without 0.
+    noised(clean, noise, time [B]): the point on the path, by default the straight one.
     `cancelled` is called before each step and after the last, and may raise.
     """
     cancelled()
@@ -63,7 +65,7 @@ def sample(
     for time in times[1:]:
         cancelled()
         now = time.expand(len(clean))
-        clean = function(diffuse(clean, noise(), now), now)
+        clean = function(noised(clean, noise(), now), now)
     cancelled()
     return clean
 
