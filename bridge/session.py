@@ -3,7 +3,7 @@
 Live state is what `bridge.osc.setting` sets (prompt, style, curve, melody, key, chords, parts), and the notes that a
 MIDI port has heard since the last request.
 
-*Threading*: `submit` is called by the threads of both sockets; the live state is set and used by
+*Threading*: `submit` is called by the threads of all sockets; the live state is set and used by
 OSC's alone, under its lock. Listeners and watchers are called from the resident's threads as well;
 they only hand the event to the loop. The MIDI source locks itself.
 """

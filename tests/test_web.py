@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import re
@@ -14,9 +15,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.client import connect
 from bridge.commands.listen import serve as serve_command
+from bridge.protocol import Malformed
+from bridge.web.messages import decode, request_id
 from tests.bridge_helpers import fake_server
 
 aiohttp = pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-engine[web]'")
@@ -316,6 +321,38 @@ def test_the_page_brings_everything_with_it_and_runs_nothing_inline() -> None:
         assert "eval(" not in text and "new Function" not in text, path
         for name in re.findall(r'from "(\./[^"]+)"', text):
             assert (path.parent / name).is_file(), (path, name)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_is_readable_in_light_and_dark() -> None:
+    blocks = re.findall(r":root \{(.*?)\}", (STATIC / "style.css").read_text(), re.S)
+    light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in blocks[:2])
+    assert luminance(light["page"]) > 0.8 and luminance(dark["page"]) < 0.02
+    pairs = [
+        (a, b)
+        for a in ("ink", "soft", "faint", "accent", "second", "warn")
+        for b in ("page", "panel", "raised", "track")
+    ]
+    for theme in (light, dark):
+        for text, ground in [*pairs, ("on-accent", "accent"), ("on-accent", "second"), ("plan-text", "track")]:
+            high, low = sorted((luminance(theme[text]), luminance(theme[ground])), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground, (high + 0.05) / (low + 0.05))
+
+
+@given(
+    st.text(max_size=60) | st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=20).map(json.dumps)
+)
+def test_whatever_comes_is_decoded_or_malformed(text: str) -> None:
+    for sent in (text, json.dumps({"tag": "request", "body": text}), f'{{"tag": "live", "body": {text}}}'):
+        with contextlib.suppress(Malformed):
+            decode(sent)
+        assert isinstance(request_id(sent), str)
 
 
 def test_vendored_files_are_as_released() -> None:

@@ -14,7 +14,7 @@ import soundfile
 pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-engine[web]'")
 
 from tests.browser import Tab, browser, chromium
-from tests.web_client import Place, talk, web_engine
+from tests.web_client import Client, Place, talk, web_engine
 
 BARS = "+document.querySelector('#wave').dataset.bars"
 HEAD = "+document.querySelector('#head').dataset.bar"
@@ -97,6 +97,13 @@ def test_a_musician_draws_asks_listens_and_keeps(place: Place, on_page: OnPage) 
     on_page(work)
 
 
+async def ask_with_plan(session: Any, client: Client) -> None:
+    """As another page of this engine: a take that was planned."""
+    bar = {"section": "verse", "key": "A minor", "drums": "four", "melody": [{"pitch": 69, "beat": 1, "length": 2}]}
+    await client.ask("planned", plan={"bars": [bar, {"section": "verse"}]})
+    await client.end("planned")
+
+
 async def _takes(client: Any) -> list[dict[str, Any]]:
     takes: list[dict[str, Any]] = (await client.until("takes"))["takes"]
     return takes
@@ -170,5 +177,12 @@ def test_cancel_a_mistake_and_a_page_that_comes_back(place: Place, on_page: OnPa
         await tab.call("Page.reload")
         await tab.until(f"document.querySelectorAll('.take').length == {takes} && {BARS} >= 1")
         assert await tab.js("document.querySelector('#key').value") == "H sharp"
+        await asyncio.to_thread(talk, place, ask_with_plan)
+        await tab.until(f"document.querySelectorAll('.take').length == {takes + 1}")
+        await tab.click(".take .choose")
+        await tab.until("document.querySelector('.plan li')?.textContent == 'verse · A minor · drums four'")
+        await tab.until(f"{BARS} == 2 && document.querySelector('a#midi')")
+        midi = mido.MidiFile(file=io.BytesIO(await downloaded(tab, "#midi")))
+        assert [m.note for m in midi.tracks[1] if m.type == "note_on"] == [69]
 
     on_page(work)

@@ -4,6 +4,7 @@ import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { Chords } from "./chords.js";
 import { Curve } from "./curve.js";
 import { onFrame, position, sing } from "./player.js";
+import { Plan } from "./plan.js";
 import { Keys, HIGHEST, LOWEST, Roll } from "./roll.js";
 import { Ruler } from "./ruler.js";
 import { Spectrogram, Wave } from "./sound.js";
@@ -13,7 +14,7 @@ import { axis as axisOf, clamp } from "./time.js";
 
 const GUTTER = 108;
 const GAPS = 96; // what lies between the lanes
-const HEIGHTS = { ruler: 26, wave: 92, other: 46, heat: 110, curve: 104, chords: 34 };
+const HEIGHTS = { ruler: 26, wave: 92, other: 46, heat: 110, curve: 104, chords: 34, plan: 24 };
 
 export function Score() {
   const state = useStore("draft", "takes", "a", "b", "heard", "selection");
@@ -29,7 +30,8 @@ export function Score() {
   const [a, b] = [takeOf(state.a), takeOf(state.b)];
   const { draft } = state;
   const axis = axisOf(draft, [a, b], Math.max(200, size.width - GUTTER - 14));
-  const taken = HEIGHTS.ruler + HEIGHTS.wave + (b ? HEIGHTS.other : 0) + HEIGHTS.heat + HEIGHTS.curve + HEIGHTS.chords;
+  const planned = take?.report?.plan;
+  const taken = HEIGHTS.ruler + HEIGHTS.wave + (b ? HEIGHTS.other : 0) + HEIGHTS.heat + HEIGHTS.curve + HEIGHTS.chords + (planned ? HEIGHTS.plan + 6 : 0);
   const roll = clamp(Math.floor(size.height - taken - GAPS - (b ? 6 : 0)), 150, 420);
   const rows = Math.floor(roll / 9);
   const from = clamp(low, LOWEST, Math.max(LOWEST, HIGHEST - rows + 1));
@@ -40,7 +42,7 @@ export function Score() {
   };
   return html`<main class="score" ref=${ref} aria-label="Score">
     <div class="lanes">
-      <${Head} axis=${axis} />
+      <${Head} axis=${axis} sound=${HEIGHTS.ruler + HEIGHTS.wave + (b ? HEIGHTS.other + 6 : 0) + HEIGHTS.heat + 12} />
       <${Lane} name="" height=${HEIGHTS.ruler}><${Ruler} ...${shared} height=${HEIGHTS.ruler} /><//>
       <${Lane} name=${b ? "Take A" : "Sound"} height=${HEIGHTS.wave} note=${legend(a)}>
         <${Wave} id="wave" axis=${axis} draft=${draft} take=${a} deck="accent" height=${HEIGHTS.wave} /><//>
@@ -49,6 +51,7 @@ export function Score() {
       <div class="rule" aria-hidden="true">What to play</div>
       <${Lane} name="Intensity" height=${HEIGHTS.curve} note=${take && take.pieces.length ? "dashed: as rendered" : "0 to −48 dB"} tools=${html`<${Clear} what="the curve" shown=${draft.curve.length} clear=${() => setDraft({ curve: [] })} />`}>
         <${Curve} ...${shared} height=${HEIGHTS.curve} /><//>
+      ${planned && html`<${Lane} name="Plan" height=${HEIGHTS.plan}><${Plan} axis=${axis} take=${take} /><//>`}
       <${Lane} name="Chords" height=${HEIGHTS.chords} tools=${html`<${Clear} what="the chords" shown=${draft.chords.some(Boolean)} clear=${() => setDraft({ chords: [] })} />`}>
         <${Chords} ...${shared} /><//>
       <${Lane} name="Melody" height=${roll} keys=${html`<${Keys} height=${roll} low=${from} />`}
@@ -79,7 +82,7 @@ function Lane({ name, note, tools, keys, height, children }) {
 const Clear = ({ what, shown, clear }) => shown ? html`<button class="quiet" onclick=${clear} aria-label="Clear ${what}">Clear</button>` : null;
 
 /** The play head: one line over all lanes, moved without drawing anything anew. */
-function Head({ axis }) {
+function Head({ axis, sound }) {
   const ref = useRef();
   const past = useRef();
   const here = useRef(axis);
@@ -90,6 +93,6 @@ function Head({ axis }) {
       past.current.style.transform = `translateX(${GUTTER}px) scaleX(${at * here.current.bar})`;
       ref.current.dataset.bar = at.toFixed(3);
     }), []);
-  return html`<div class="past" ref=${past} aria-hidden="true"></div><div class="head" id="head" ref=${ref} aria-hidden="true"></div>`;
+  return html`<div class="past" ref=${past} style=${{ height: `${sound}px` }} aria-hidden="true"></div><div class="head" id="head" ref=${ref} aria-hidden="true"></div>`;
 }
 

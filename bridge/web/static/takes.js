@@ -4,6 +4,7 @@ import { barQuarters } from "./time.js";
 import { on, send, isCommand } from "./socket.js";
 import { say, set, setDraft, state, takeOf, touch } from "./store.js";
 
+const MOST_FRAMES = 48_000 * 60 * 12; // of sound in the page: half a gigabyte
 const SEEDS = 1_000_000; // new seeds are short, so that they can be read out and typed
 let arrived = () => {};
 
@@ -173,7 +174,18 @@ export async function load(take) {
     first = end;
   }
   take.loading = false;
+  trim();
   touch();
+}
+
+/** Keep the sound of what is compared, and of others as long as there is room; the shelf has it all. */
+function trim() {
+  let room = MOST_FRAMES;
+  for (const take of [...state.takes].reverse()) {
+    room -= take.pieces.at(-1) ? take.frames : 0;
+    const needed = take.ending === null || take.id === state.a || take.id === state.b;
+    if (room < 0 && !needed) Object.assign(take, { pieces: [], levels: null });
+  }
 }
 
 // ---- what the engine says ------------------------------------------------------------------
@@ -219,6 +231,7 @@ on("done", (report) => {
   if (!take) return;
   take.report = report;
   take.ending = "done";
+  trim();
   if (report.remarks.length) say(report.remarks.join(" "));
   touch();
 });
