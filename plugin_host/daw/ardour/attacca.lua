@@ -112,15 +112,17 @@ local function optional(words, options)
 	return words
 end
 
+-- A name for a file that is not there yet. Ardour calls the region after it.
 local function temporary(name)
 	local path = os.tmpname()
 	os.remove(path)
-	return path .. "-" .. name .. ".wav"
+	local folder, unique = path:match("^(.*[/\\])[^/\\]-([^/\\_]*)$")
+	return folder .. name .. "-" .. unique .. ".wav"
 end
 
 -- Runs, places and cleans up. Returns first sample, frames, seed and by how many frames the end misses Ardour's bar line.
 local function made(words, context, wanted, place)
-	local out = temporary("attacca")
+	local out = temporary("attacca-bar" .. wanted.bar)
 	table.insert(words, "-o") table.insert(words, out)
 	local good, said = pcall(M.run, words)
 	if context then os.remove(context) end
@@ -145,12 +147,12 @@ function M.continue(session, region, options, place)
 		first_bar = last_bar - M.context_bars
 		from = bar_sample(map, first_bar)
 	end
-	local context = temporary("context")
+	local context = temporary("attacca-context")
 	write_wav(context, audio:to_readable(), from - begin, to - from, rate)
 	local kept = last_bar - first_bar
 	local tempo, meter = maps(map, first_bar, kept + options.bars)
 	local words = { "continue", context, "--bars", options.bars, "--tempo", tempo, "--meter", meter, "--at-bar", kept }
-	local wanted = { first = to, last = bar_sample(map, last_bar + options.bars) }
+	local wanted = { bar = last_bar, first = to, last = bar_sample(map, last_bar + options.bars) }
 	return made(optional(words, options), context, wanted, place)
 end
 
@@ -161,7 +163,7 @@ function M.generate(session, bar, options, place)
 	local tempo, meter = maps(map, bar, options.bars)
 	local rate = string.format("%d", session:nominal_sample_rate())
 	local words = { "generate", "--bars", options.bars, "--tempo", tempo, "--meter", meter, "--rate", rate }
-	local wanted = { first = bar_sample(map, bar), last = bar_sample(map, bar + options.bars) }
+	local wanted = { bar = bar, first = bar_sample(map, bar), last = bar_sample(map, bar + options.bars) }
 	return made(optional(words, options), nil, wanted, place)
 end
 
