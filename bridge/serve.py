@@ -33,6 +33,7 @@ from bridge.sync.position import SyncSource
 from bridge.zeromq import ZeroMQServer
 from engine.errors import BadRequest, Unavailable
 from engine.resident import Resident
+from engine.timing import Meter
 from engine.types import Audio, Renderer
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Options:
     curve_keys: Path | None = None
     midi_in: str | None = None
     sync: str = PLUGIN
+    sync_meter: str = "4/4"
     fake_seconds_per_bar: float = 0.0
     live: bool = True
     live_steps: int = 2
@@ -108,7 +110,7 @@ class Server:
         if options.sync.strip() != PLUGIN:
             if not options.live:
                 raise BadRequest("--sync is for live sessions: leave out --sync or --no-live")
-            self._sync = open_source(options.sync, midi=self._midi)
+            self._sync = open_source(options.sync, meter=Meter.parse(options.sync_meter), midi=self._midi)
 
     def _sockets(self) -> list[ZeroMQServer | OscServer | WebServer]:
         return [socket for socket in (self.zeromq, self.osc, self.web) if socket is not None]

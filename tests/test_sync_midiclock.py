@@ -241,3 +241,18 @@ def test_a_real_clock_over_a_real_port(jack_server: JackServer, monkeypatch: pyt
         assert not found.playing
     finally:
         source.close()
+
+
+@pytest.mark.parametrize(("name", "shares"), [("", True), ("socket:*", True), ("socket:127.0.0.1:0", False)])
+def test_a_clock_shares_the_open_input_that_its_name_matches(name: str, shares: bool) -> None:
+    from bridge.midi.inputs import open_input
+    from bridge.sync.open import open_source
+
+    with open_input("socket:127.0.0.1:0") as shared:
+        source = open_source(f"midi:{name}" if name else "midi", meter=Meter(7, 8), midi=shared)
+        try:
+            assert bool(shared._fan.listeners) is shares
+            assert isinstance(source, MidiClock) and source._meter == Meter(7, 8)
+        finally:
+            source.close()
+        assert shared._fan.listeners == ()

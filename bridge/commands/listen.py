@@ -38,6 +38,9 @@ path = click.Path(path_type=Path)
     metavar="SOURCE",
     help="Who tells the play head: plugin, jack[:SERVER], ardour[:HOST:PORT], midi[:PORT] (clock) or link[:free].",
 )
+@click.option(
+    "--sync-meter", default="4/4", show_default=True, metavar="METER", help="Of sources that tell none: midi, link."
+)
 @click.option("--live/--no-live", default=True, show_default=True, help="Serve the plugins of this machine's hosts.")
 @click.option("--live-steps", type=Whole(1, 8), default=2, show_default=True, help="Steps of the sampler, live.")
 @click.option(

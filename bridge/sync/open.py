@@ -6,7 +6,7 @@ threads do stands in its module. Libraries are imported when their source is ask
 
 from __future__ import annotations
 
-from bridge.midi.inputs import MidiInput, open_input
+from bridge.midi.inputs import MidiInput, match, open_input
 from bridge.sync.position import SyncSource
 from engine.errors import BadRequest
 from engine.timing import Meter
@@ -26,7 +26,7 @@ def open_source(
     link[:free]      Ableton Link; `free` plays whatever its start/stop says
 
     rate: of the frames where the source has none of its own (midi, link). meter: where it tells none. A `midi:PORT`
-    that is the open input's name shares that input. Raises BadRequest and Unavailable.
+    that names or matches the open input shares it. Raises BadRequest and Unavailable.
     """
     kind, _, rest = text.strip().partition(":")
     if kind == "plugin" and not rest:
@@ -59,10 +59,18 @@ def _ardour(where: str, meter: Meter | None) -> SyncSource:
     return ArdourSource(host or DEFAULT_HOST, int(port or DEFAULT_PORT), meter)
 
 
+def _names(pattern: str, name: str) -> bool:
+    """Whether an open input is called or matched so, as a port would be."""
+    try:
+        return match(pattern, [name]) == name
+    except BadRequest:
+        return False
+
+
 def _midi(name: str, rate: int, meter: Meter | None, shared: MidiInput | None) -> SyncSource:
     from bridge.sync.midiclock import MidiClock
 
-    if shared is not None and name in ("", shared.name):
+    if shared is not None and (name == "" or _names(name, shared.name)):
         source = MidiClock(rate, meter)
         source.on_close(shared.listen(source.feed))
         return source
