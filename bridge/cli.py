@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from bridge.commands import click_track, common, doctor, edit, listen, live, midi, plan, render, study
+from bridge.commands import click_track, common, doctor, edit, host, listen, live, midi, plan, render, study
 
 
 def version() -> str:
@@ -36,6 +36,7 @@ COMMANDS: tuple[click.Command, ...] = (
     *edit.COMMANDS,
     plan.plan,
     listen.play,
+    host.host,
     listen.demo,
     study.train,
     study.evaluate,

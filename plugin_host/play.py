@@ -124,7 +124,7 @@ def _play(
     run = _Run(source, pipeline, tail, progress)
     player = Player(run.blocks(), sink.rate_hz, sink.channels, sink.block_frames)
     started = time.monotonic()
-    _perform(player, sink)
+    perform(player, sink)
     return run.report(name, sink, player, time.monotonic() - started, remarks)
 
 
@@ -134,7 +134,8 @@ def _sink(output: Path | None, device: str | None, rate_hz: int, channels: int, 
     return DeviceOutput(device, rate_hz, channels)
 
 
-def _perform(player: Player, sink: Output) -> None:
+def perform(player: Player, sink: Output) -> None:
+    """Play it all. Raises what the player ended with, and `errors.Unavailable` when the device goes."""
     try:
         player.start()
         sink.start(player)

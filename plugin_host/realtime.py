@@ -14,6 +14,8 @@ from typing import Final
 
 PRIORITY: Final = 8
 """Below JACK's (10 and more, by default) and the kernel's own threads."""
+MAIN_PRIORITY: Final = 4
+"""A main thread holds the interpreter's lock now and then: it must not be kept from going on, but comes after sound."""
 SWITCH_SECONDS: Final = 0.0005
 
 

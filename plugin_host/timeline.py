@@ -175,6 +175,22 @@ def open_timeline(instance: str) -> ReadTimeline:
     return ReadTimeline(named[0].path)
 
 
+def song_segments(song: TempoMap, rate_hz: int) -> list[Segment]:
+    """A song's tempo and meter as a map of frames: a segment from each change of either on."""
+    lines = {song.bar_start_quarters(change.bar) + change.quarters for change in song.changes}
+    lines |= {song.bar_start_quarters(bar) for bar, _ in song.meters}
+    segments = []
+    for quarters in sorted(lines):
+        at = song.seconds_at(quarters) * rate_hz
+        bar = song.bar_at(quarters)
+        meter = song.meter_at(bar)
+        inside = float(quarters - song.bar_start_quarters(bar))
+        tempo = float(song.tempo_at(quarters))
+        whole = at.numerator // at.denominator
+        segments.append(Segment(whole, float(at - whole), bar, inside, tempo, meter.numerator, meter.denominator))
+    return segments
+
+
 def engine_there(status: EngineStatus, now_ns: int) -> bool:
     """Whether an engine writes to the cache now."""
     return status.state != layout.OFF and now_ns - status.heartbeat_ns < STALE_NS

@@ -237,8 +237,9 @@ def test_the_callback_allocates_no_array_and_leaves_nothing_to_collect() -> None
 
 CALLBACK = (
     RollingPlayer.pull, RollingPlayer.roll, RollingPlayer.hold, RollingPlayer.prepare, RollingPlayer._obey,
-    RollingPlayer._roll, RollingPlayer._leave, RollingPlayer._rest, RollingPlayer._starve, RollingPlayer._ask_for,
-    RollingPlayer._find, RollingPlayer._take, RollingPlayer._ready, JackOutput._process, JackOutput._sync,
+    RollingPlayer._roll, RollingPlayer._skipped, RollingPlayer._leave, RollingPlayer._rest, RollingPlayer._starve,
+    RollingPlayer._ask_for, RollingPlayer._find, RollingPlayer._take, RollingPlayer._ready, JackOutput._process,
+    JackOutput._sync,
 )  # fmt: skip
 HARMLESS = {
     "len", "zip", "np.copyto", "np.multiply", "out.fill", "self._out.fill", "port.get_array", "port.get_array().fill",

@@ -26,7 +26,6 @@ from plugin_host.player import Player
 from plugin_host.rolling import RollingPlayer
 
 Transport = Literal["follow", "lead", "off"]
-STOPPED: Final = 0
 ROLLING: Final = 1
 STARTING: Final = 3
 TICKS_PER_BEAT: Final = 1920.0
@@ -171,7 +170,7 @@ class JackOutput:
 
     def _sync(self, state: int, position: Any) -> bool:
         rolls = self._rolls
-        if rolls is None or state == ROLLING or rolls.muted:
+        if rolls is None or state != STARTING or rolls.muted:
             return True
         return rolls.prepare(position.frame)
 

@@ -1,0 +1,210 @@
+"""The host on a real JACK server while an engine renders: every frame on its place, nothing missed, no click, safe.
+
+    python -m benchmarks.host [--minutes 10] [--bundle DIR | --fake] [--edits 100] [--json]
+
+Asked for:
+
+    safe            a stage that is fed NaN, Inf, 1e30, DC, a full-scale square and silence at each of the 512 offsets
+                    of a block: nothing that is not finite, nothing above -1 dBTP (four times oversampled), normal
+                    sound again within one block after what is no number and 50 ms after an overload
+    no frame missed over the minutes, by the engine, the player thread or the server (`jackd -R -d dummy`, 128 frames)
+    sample exact    what was heard, through an effect that looks 20 ms ahead, is the cache's samples, bit by bit
+    no click        a tone through a chain that is edited `--edits` times: its second difference, anywhere, stays within
+                    1.3 times the tone's own
+
+One JSON line goes to results.jsonl. Exit code 1: something asked for is not so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from benchmarks import stage
+from benchmarks.host_process import HostProcess, jack_server
+from benchmarks.host_safety import FEEDS, LONGEST_AFTER_MS, judged
+from benchmarks.soak import conclude, engine_options, in_a_sentence
+from benchmarks.watcher import Watcher
+from bridge.commands import measure
+from bridge.timeline.cache import EngineSide, Segment
+from engine.types import Audio
+from plugin_host.stage import BLOCK_FRAMES
+
+RATE_HZ = 48_000
+LATE = '[[effect]]\nname = "BrickwallLimiter"\nparameters = { lookahead_ms = 20.0, ceiling_db = 0.0 }\n'
+CHAINS = (
+    "", LATE, '[[effect]]\nname = "Gain"\nparameters = { gain_db = 0.05 }\n',
+    '[[effect]]\nname = "HighpassFilter"\nparameters = { cutoff_frequency_hz = 10.0 }\n' + LATE,
+    '[[effect]]\nname = "Invert"\n[[effect]]\nname = "Invert"\n',
+)  # fmt: skip
+TONE_HZ, TONE = 250.0, 0.3
+CURVATURE = TONE * (2 * np.pi * TONE_HZ / RATE_HZ) ** 2
+EDIT_S = 0.3
+SEGMENTS = [Segment(0, 0.0, 0, 0.0, 120.0, 4, 4)]
+
+
+def safety(offsets: int = BLOCK_FRAMES) -> dict[str, Any]:
+    """The worst of each feed over offsets 0.. of a block."""
+    rows: dict[str, Any] = {}
+    for kind in FEEDS:
+        found = [judged(kind, offset) for offset in range(offsets)]
+        rows[kind] = {
+            "bad_samples": max(one.bad_samples for one in found),
+            "true_peak_db": round(max(one.true_peak_db for one in found), 3),
+            "normal_after_ms": round(max(one.normal_after_ms for one in found), 2),
+        }
+    return {"offsets": offsets, **rows}
+
+
+def is_safe(rows: dict[str, Any]) -> bool:
+    return all(
+        rows[kind]["bad_samples"] == 0
+        and rows[kind]["true_peak_db"] <= -1.0
+        and rows[kind]["normal_after_ms"] <= LONGEST_AFTER_MS[kind]
+        for kind in FEEDS
+    )
+
+
+def play(options: list[str], minutes: float, folder: Path, kept: Path) -> dict[str, Any]:
+    """An engine renders and the host plays and records for so long; the recording against the cache."""
+    chain, take = kept / "late.toml", kept / "take.wav"
+    chain.write_text(LATE)
+    words = [
+        "--prompt",
+        "steady house drums with a round bass and chords",
+        "--intensity",
+        "-20",
+        "--fallback",
+        "silence",
+    ]
+    with jack_server() as server, stage.live_engine(*options):
+        with HostProcess("--jack", server, "--chain", str(chain), "--record", str(take), *words) as host:
+            host.listen()
+            watcher = Watcher(folder / "attacca-host")
+            host.wait(lambda status: status["rolling"], "the host rolls", 180.0)
+            known: list[Audio] = []
+            wanted, at = round(minutes * 60 * RATE_HZ), 0
+            while at < wanted:
+                time.sleep(0.5)
+                frame = min(wanted, host.status()["frame"])
+                known.append(watcher.read(at, frame - at)[0])
+                at = frame
+            report, said = host.finish()
+    heard, _ = soundfile.read(take, dtype="float32")
+    return {"minutes": minutes, **compared(np.concatenate(known), heard), "host": report, "said": said.splitlines()}
+
+
+def compared(known: Audio, heard: Audio) -> dict[str, int]:
+    """How many frames differ from the cache's: the recording begins with frame 0."""
+    count = min(len(known), len(heard))
+    unequal = np.flatnonzero((known[:count] != heard[:count]).any(axis=1))
+    return {
+        "compared_frames": count,
+        "unequal_frames": len(unequal),
+        "first_unequal": int(unequal[0]) if len(unequal) else -1,
+    }
+
+
+def edit(count: int, folder: Path, kept: Path) -> dict[str, Any]:
+    """A tone through a chain that is exchanged `count` times by OSC."""
+    files = []
+    for n, text in enumerate(CHAINS):
+        files.append(kept / f"chain{n}.toml")
+        files[-1].write_text(text)
+    take = kept / "tone.wav"
+    with jack_server() as server:
+        options = ["--jack", server, "--transport", "off", "--record", str(take), "--ready-bars", "8"]
+        with HostProcess(*options, "--instance", "edited") as host:
+            host.listen()
+            engine = EngineSide.attach(folder / "attacca-edited")
+            try:
+                engine.publish_map(SEGMENTS)
+                engine.write(0, tone(count * EDIT_S + 30))
+                host.wait(lambda status: status["rolling"], "the host rolls")
+                for file in itertools.islice(itertools.cycle(files), 1, count + 1):
+                    time.sleep(EDIT_S)
+                    host.send("chain", "s", str(file))
+                status = host.wait(lambda status: status["edits"] == count, "all edits are in")
+                time.sleep(0.5)
+                report, _ = host.finish()
+            finally:
+                engine.close()
+    heard, _ = soundfile.read(take, dtype="float32")
+    return {"edits": status["edits"], "host": report, **clicks(heard)}
+
+
+def tone(seconds: float) -> Audio:
+    line = TONE * np.sin(2 * np.pi * TONE_HZ * np.arange(round(seconds * RATE_HZ)) / RATE_HZ)
+    return np.repeat(line[:, None], 2, axis=1).astype(np.float32)
+
+
+def clicks(heard: NDArray[np.float32]) -> dict[str, Any]:
+    """The sharpest bend of the tone, over the tone's own; the stop at the end left out."""
+    line = heard[: -RATE_HZ // 4, 0].astype(np.float64)
+    return {
+        "seconds": round(len(line) / RATE_HZ, 1),
+        "sharpest": round(float(np.abs(np.diff(line, n=2)).max() / CURVATURE), 3),
+    }
+
+
+def on_time(report: dict[str, Any]) -> bool:
+    return not any(report[name] for name in ("missed_frames", "underruns", "skips", "lost_frames"))
+
+
+def run(options: list[str], minutes: float, edits: int, offsets: int = BLOCK_FRAMES) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="attacca-host.") as kept, stage.cache_dir() as folder:
+        played = play(options, minutes, folder, Path(kept))
+        edited = edit(edits, folder, Path(kept))
+        fed = safety(offsets)
+    asked_for = {
+        "safe_whatever_is_fed": is_safe(fed),
+        "no_frame_missed": on_time(played["host"]),
+        "sample_exact_through_a_late_effect": played["unequal_frames"] == 0 and played["compared_frames"] > RATE_HZ,
+        "no_click_in_edits": edited["sharpest"] < 1.3 and edited["edits"] == edits,
+    }
+    return {"safety": fed, "played": played, "edited": edited, "asked_for": asked_for}
+
+
+def show(found: dict[str, Any], bundle: str) -> None:
+    rows = [[kind, *map(str, found["safety"][kind].values())] for kind in FEEDS]
+    measure.print_table(
+        f"Fed at {found['safety']['offsets']} offsets", ("what", "bad", "true peak dB", "normal ms"), rows
+    )
+    played, edited = found["played"], found["edited"]
+    names = ("played_frames", "missed_frames", "underruns", "xruns", "skips", "limited_frames", "latency_frames")
+    rows = [[name, str(played["host"][name]), str(edited["host"][name])] for name in names]
+    rows += [["unequal_frames", str(played["unequal_frames"]), ""], ["sharpest bend", "", str(edited["sharpest"])]]
+    title = f"{played['minutes']} minutes of {bundle}, and {edited['edits']} edits"
+    measure.print_table(title, ("what", "played", "edited"), rows)
+
+
+@click.command(help=__doc__)
+@click.option("--minutes", type=click.FloatRange(0.1, 100), default=10.0, show_default=True)
+@click.option("--edits", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--offsets", type=click.IntRange(1, BLOCK_FRAMES), default=BLOCK_FRAMES, show_default=True)
+@click.option("--bundle", type=click.Path(path_type=Path))
+@click.option("--fake", is_flag=True, help="Counts for no figure.")
+@click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
+@click.option("--json", "as_json", is_flag=True)
+def main(
+    minutes: float, edits: int, offsets: int, bundle: Path | None, fake: bool, results: Path | None, as_json: bool
+) -> None:
+    with in_a_sentence():
+        name, options = engine_options(bundle, fake)
+        where = measure.facts(name)
+        found = run(options, minutes, edits, offsets)
+    if not as_json:
+        show(found, name)
+    conclude("host", found, where, results, as_json)
+
+
+if __name__ == "__main__":
+    main()

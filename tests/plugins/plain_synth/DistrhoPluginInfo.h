@@ -1,0 +1,13 @@
+#pragma once
+
+#define DISTRHO_PLUGIN_BRAND "Attacca tests"
+#define DISTRHO_PLUGIN_NAME "PlainSynth"
+#define DISTRHO_PLUGIN_URI "urn:attacca:tests:plain-synth"
+#define DISTRHO_PLUGIN_BRAND_ID Atcc
+#define DISTRHO_PLUGIN_UNIQUE_ID PlSy
+#define DISTRHO_PLUGIN_HAS_UI 0
+#define DISTRHO_PLUGIN_IS_RT_SAFE 1
+#define DISTRHO_PLUGIN_IS_SYNTH 1
+#define DISTRHO_PLUGIN_NUM_INPUTS 0
+#define DISTRHO_PLUGIN_NUM_OUTPUTS 2
+#define DISTRHO_PLUGIN_WANT_MIDI_INPUT 1

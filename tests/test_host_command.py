@@ -1,0 +1,122 @@
+"""`attacca host` as a user runs it: a process of its own without torch, with an engine, JACK, OSC; and offline."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("pedalboard", reason="needs the extra 'host'")
+
+from benchmarks.host_process import HostProcess
+from bridge.demo_engine import engine_process
+from tests.jack_server import JackServer, jack_or_skip
+
+pytestmark = pytest.mark.timeout(240)
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ATTACCA_CACHE_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[JackServer]:
+    jack_or_skip()
+    with JackServer.or_skip(f"attacca-hostcmd-{os.getpid()}") as made:
+        yield made
+
+
+def test_it_plays_an_engine_and_obeys_osc(caches: Path, server: JackServer, tmp_path: Path) -> None:
+    chain = tmp_path / "chain.toml"
+    chain.write_text('[[effect]]\nname = "Gain"\nparameters = { gain_db = -3.0 }\n')
+    options = (
+        "--jack",
+        server.name,
+        "--chain",
+        str(chain),
+        "--record",
+        str(tmp_path / "take.wav"),
+        "--ahead-ms",
+        "500",
+    )
+    with engine_process("--fake"), HostProcess(*options, **server.variables) as host:
+        played = host.wait(lambda status: status["played_frames"] > 96_000, "two seconds are played")
+        assert (played["engine"], played["missed_frames"], played["effects"]) == (True, 0, ["Gain"])
+        host.send("chain", "s", "")
+        host.wait(lambda status: status["effects"] == [], "the effect is gone")
+        assert host.ask("chain", "s", "nowhere.toml") == ("error", "there is no chain file nowhere.toml")
+        assert "there is no /attacca/host/dance" in host.ask("dance")[1]
+        host.send("panic")
+        host.wait(lambda status: status["muted"] and not status["rolling"], "silence")
+        host.send("start")
+        host.wait(lambda status: status["rolling"], "sound again")
+        host.send("stop")
+        host.wait(lambda status: not status["rolling"], "a stop")
+        report, _ = host.finish()
+    assert host.process.returncode == 0
+    assert report["edits"] == 1 and report["lost_frames"] == 0
+    recorded, rate = soundfile.read(tmp_path / "take.wav")
+    assert rate == 48_000 and len(recorded) == report["recorded_frames"] > 48_000
+    assert np.abs(recorded).max() > 0.05
+    assert not list(tmp_path.glob("attacca-host*")), "the cache is gone with its host"
+
+
+def test_offline_it_waits_for_each_bar_and_misses_none(caches: Path, tmp_path: Path) -> None:
+    options = ("-o", str(tmp_path / "out.wav"), "--bars", "3", "--tempo", "100")
+    with engine_process("--fake"), HostProcess(*options) as host:
+        report, words = host.finish(interrupt=False)
+    assert host.process.returncode == 0, words
+    assert report["missed_frames"] == 0 and report["frames"] == 3 * 4 * 28_800
+    sound, _ = soundfile.read(tmp_path / "out.wav")
+    assert len(sound) == report["frames"]
+    for bar in range(3):
+        assert np.abs(sound[bar * 115_200 :][:4_800]).max() > 0.05, "a click on each bar's first beat"
+
+
+def test_without_jack_and_portaudio_it_says_what_to_install_and_writes_wavs_all_the_same(caches: Path) -> None:
+    """As on a machine that has neither library, nor any server."""
+    code = (
+        "import ctypes.util, sys; sys.modules['jack'] = None; sys.modules['sounddevice'] = None\n"
+        "from bridge.cli import main; main(['host', '--osc', 'off'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert 'playing through JACK needs JACK-Client: pip install "attacca-engine[jack]"' in done.stderr
+    assert "playing to a sound device needs sounddevice: pip install sounddevice" in done.stderr
+
+
+def test_the_host_never_loads_torch(caches: Path) -> None:
+    code = (
+        "import sys\nfrom bridge.commands import host, host_remote\nimport plugin_host.host, bridge.midi.inputs\n"
+        "import engine.planning.midi\nimport engine.planning.files, plugin_host.outputs.device, plugin_host.play\n"
+        "assert not {'torch', 'onnxruntime'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("-o", "x.wav"), "Offline needs an end: give --bars"),
+        (("--jack", "attacca-nowhere"), "no JACK server 'attacca-nowhere' runs: start one"),
+        (
+            ("-o", "x.wav", "--bars", "1", "--cache", "nobody"),
+            "which timeline cache is meant by 'nobody'? There are: none",
+        ),
+        (("-o", "x.wav", "--bars", "1", "--tempo", "5"), "tempo"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(caches: Path, options: tuple[str, ...], sentence: str) -> None:
+    with HostProcess(*options) as host:
+        report, words = host.finish(interrupt=False)
+    assert host.process.returncode == 2
+    assert sentence.lower() in words.lower() and report["error"]
