@@ -21,7 +21,7 @@ import click
 
 from benchmarks import pages, plots
 from engine.errors import AttaccaError, BadRequest
-from engine.training.recipes import ANGLE, BACKBONE, FEATURES, RECIPES, TABLES
+from engine.training.recipes import ANGLE, BACKBONE, BESIDE, LANGUAGE, PATH, RECIPES, TABLES
 
 Line = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,7 +130,12 @@ def picture(lines: Sequence[Line], name: str, view: str, path: Path) -> bool:
 
 def curves(lines: Sequence[Line], view: str) -> dict[str, list[tuple[int, float]]]:
     """(steps, mean distance) by solver and schedule, at the scale that most ways of sampling share."""
-    rows = [row for one in lines for row in one.get("systems", ()) if view in row and row["gamma"] is None]
+    rows = [
+        row
+        for one in lines
+        for row in one.get("systems", ())
+        if view in row and row["gamma"] is None and not row["tokens"]
+    ]
     if not rows:
         return {}
     usual = statistics.mode(row["scale"] for row in rows)
@@ -151,7 +156,10 @@ def page(lines: Sequence[Line], drawn: Iterable[str], folder: str, notes: str) -
         return HEAD + "\nNothing has run yet.\n"
     parts, have = [HEAD, source(lines)], set(drawn)
     for name, heading in TABLES.items():
-        body = [saying_table(lines, name) if name in (BACKBONE, ANGLE, "path") else "", sampling_table(lines, name)]
+        body = [
+            saying_table(lines, name) if name in (BACKBONE, ANGLE, PATH, LANGUAGE) else "",
+            sampling_table(lines, name),
+        ]
         body.append(f"![{heading}]({folder}/{name}.png)\n" if name in have else "")
         if any(body):
             parts += [f"## {heading}\n", *(part for part in body if part)]
@@ -163,9 +171,9 @@ def source(lines: Sequence[Line]) -> str:
     last = max(lines, key=lambda one: str(one.get("when", "")))
     places = sorted({f"{one.get('device')}, {one.get('cores')} cores" for one in lines})
     commits = list(dict.fromkeys(str(one.get("commit")) for one in lines))
-    judged = [one for one in lines if one["recipe"] != FEATURES] or [last]
+    judged = [one for one in lines if one["recipe"] not in BESIDE] or [last]
     return (
-        f"{len(lines)} runs, {last['songs']} songs and variants, {last['held_out']} songs held out, "
+        f"{len(lines)} runs, {last['songs']} songs, {last['held_out']} held out, "
         f"{judged[0]['clips']} clips of {last['window']} latents; {'; '.join(places)}; commits {', '.join(commits)}.\n"
     )
 

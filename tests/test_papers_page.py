@@ -25,7 +25,7 @@ def row(steps: int, found: float, solver: str = "", scale: float = 1.5, **more):
     label = f"{solver or 'own'} {steps} at {scale}"
     views = dict.fromkeys(papers.VIEWS, found) | {f"{view}_interval": [found - 1, found + 1] for view in papers.VIEWS}
     return {"label": label, "steps": steps, "scale": scale, "solver": solver, "schedule": "", "gamma": None,
-            "seconds": 0.1 * steps, **views, **more}  # fmt: skip
+            "tokens": "", "seconds": 0.1 * steps, **views, **more}  # fmt: skip
 
 
 def write(path, lines):

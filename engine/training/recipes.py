@@ -20,7 +20,8 @@ FEW = (1, 2, 4, 8)
 class System:
     """One way of sampling. solver: "ddim" or "dpm2m" of a teacher, "" for a student's own algorithm.
 
-    schedule: of the angles ("uniform" or "melody"), "" for even times. scale: 1 + w.
+    schedule: of the angles ("uniform" or "melody"), "" for even times. scale: 1 + w. tokens: "drawn" by the language
+    model or "real" ones of the held-out clip, "" for none.
     """
 
     steps: int
@@ -28,18 +29,21 @@ class System:
     solver: str = ""
     schedule: str = ""
     gamma: float | None = None
+    tokens: str = ""
 
     @property
     def label(self) -> str:
         parts = [self.solver, self.schedule, f"{self.steps} step{'s' * (self.steps > 1)}", f"scale {self.scale:g}"]
         parts.append("" if self.gamma is None else f"gamma {self.gamma:g}")
+        parts.append(f"{self.tokens} tokens" if self.tokens else "")
         return ", ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """method: "consistency", "trajectory" or "jumps", with its `settings`; features: the network behind an adversary,
-    "" for none, "mel" for ours (AudioMAE's kind) and "listener" for the one that knows text.
+    "" for none, "mel" for ours (AudioMAE's kind) and "listener" for the one that knows text. tokens: how many semantic
+    tokens a dual path listens to.
     """
 
     name: str
@@ -53,22 +57,30 @@ class Recipe:
     settings: dict[str, Any] = field(default_factory=dict)
     features: str = ""
     parameters: int = PARAMETERS
+    tokens: int = 0
     systems: tuple[System, ...] = ()
 
     @property
     def needs(self) -> tuple[str, ...]:
         """Recipes that must have run before this one."""
-        return tuple(name for name in (self.teacher, FEATURES if self.features == "mel" else "") if name)
+        around = FEATURES if self.features == "mel" or self.name == SEMANTIC else SEMANTIC if self.tokens else ""
+        return tuple(name for name in (self.teacher, around) if name)
 
     def as_facts(self) -> dict[str, Any]:
         return asdict(self)
 
 
-FEATURES = "features"
+FEATURES, SEMANTIC = "features", "semantic"
+BESIDE = (FEATURES, SEMANTIC)
+"""Networks beside the denoisers: trained, but not judged by what they make."""
+TOKENS = 128
 DDIM = tuple(System(steps, solver="ddim") for steps in (*FEW, 50))
 SCALES = tuple(System(50, scale, "ddim") for scale in (1.0, 3.0, 6.0))
 DPM = tuple(System(steps, solver="dpm2m") for steps in (4, 8, 20))
 ANGLES = tuple(System(steps, 1.0, "ddim", schedule) for steps in (5, 10, 20) for schedule in ("uniform", "melody"))
+SPOKEN = tuple(
+    System(steps, 1.0, "ddim", "melody", tokens=tokens) for steps in (5, 10, 20) for tokens in ("", "drawn", "real")
+)
 OWN = tuple(System(steps) for steps in FEW)
 NARROW: dict[str, Any] = {"low": 0.0, "high": 2.0}
 """Guidance weights near those that are used: the papers' [4, 12] lies beyond them (docs/LOG.md)."""
@@ -84,8 +96,8 @@ def student(name: str, says: str, tables: tuple[str, ...], method: str, systems:
                   systems=systems)  # fmt: skip
 
 
-MAIN, K, GUIDANCE, DISTANCE, ADVERSARY, NETWORK, PATH, BACKBONE, ANGLE, TOLD = (
-    "main", "k", "guidance", "distance", "adversary", "network", "path", "backbone", "angle", "told"
+MAIN, K, GUIDANCE, DISTANCE, ADVERSARY, NETWORK, PATH, BACKBONE, ANGLE, TOLD, LANGUAGE = (
+    "main", "k", "guidance", "distance", "adversary", "network", "path", "backbone", "angle", "told", "language",
 )  # fmt: skip
 _ALL = (
     Recipe(FEATURES, "masked mel patches, the frozen feature network"),
@@ -94,8 +106,11 @@ _ALL = (
     Recipe("angular", "transformer on angles, says the velocity", (PATH, BACKBONE), path="angular",
            systems=(*DDIM, *ANGLES)),
     Recipe("dual-path", "MeLoDy's denoiser, time by sines", (BACKBONE,), "dual_path", "angular", systems=ANGLES),
-    Recipe("dual-path-slerp", "MeLoDy's denoiser, time by its learnable Slerp", (BACKBONE, ANGLE), "dual_path",
-           "angular", True, systems=ANGLES),
+    Recipe("dual-path-slerp", "MeLoDy's denoiser, time by its learnable Slerp", (BACKBONE, ANGLE, LANGUAGE),
+           "dual_path", "angular", True, systems=ANGLES),
+    Recipe(SEMANTIC, "MeLoDy's language model over tokens of the feature network", tokens=TOKENS),
+    Recipe("dual-path-language", "MeLoDy's denoiser under its language model", (LANGUAGE,), "dual_path", "angular",
+           True, tokens=TOKENS, systems=SPOKEN),
     Recipe("unet-1d", "convolutions over time", (BACKBONE,), "unet1d", "angular", systems=ANGLES),
     Recipe("unet-2d", "convolutions over time and bands", (BACKBONE,), "unet2d", "angular", systems=ANGLES),
     student("audiolcm", "AudioLCM: k = 20, w in [4, 12], Huber", (MAIN, GUIDANCE), "consistency", at(6.0)),
@@ -134,6 +149,7 @@ TABLES = {
     PATH: "Paths: rectified flow, variance-preserving, angular",
     BACKBONE: "Denoisers of equal size and budget",
     ANGLE: "Angle schedules",
+    LANGUAGE: "With and without the language model",
 }
 
 

@@ -45,10 +45,10 @@ def split(folder: Path, digest: str) -> tuple[list[Path], list[Path]]:
     """(training, held-out) files of a cache of latents as `engine.training.encode` keeps it.
 
     `<digest>-variants` is for training and `<digest>-plain` held out, where they share no song; of one folder alone
-    every twelfth song is held out.
+    every twelfth song is held out. Songs count as they are, without their variants: minutes do not see them all.
     """
     plain, variants = (
-        sorted((folder / f"{digest}-{kind}").glob("*.latents")) if (folder / f"{digest}-{kind}").is_dir() else []
+        sorted((folder / f"{digest}-{kind}").glob("*.0.latents")) if (folder / f"{digest}-{kind}").is_dir() else []
         for kind in ("plain", "variants")
     )
     apart = {song_of(path) for path in plain}
@@ -58,7 +58,7 @@ def split(folder: Path, digest: str) -> tuple[list[Path], list[Path]]:
     ids = sorted({song_of(path) for path in every})
     apart = set(ids[HELD_OUT_OF - 1 :: HELD_OUT_OF]) or set(ids[-1:])
     training = [path for path in every if song_of(path) not in apart]
-    return training, [path for path in every if song_of(path) in apart and ".0." in path.name]
+    return training, [path for path in every if song_of(path) in apart]
 
 
 def prompted(songs: list[Latents], head: PromptHead) -> None:
@@ -88,7 +88,7 @@ def load(out: Path, latents: Path | None, bundle: Path | None, console: Console,
     songs, apart = ([encode.open_latents(path) for path in paths] for paths in (training[:most], held_out))
     prompted([*songs, *apart], networks.prompt)
     listener = networks.listener if isinstance(networks.listener, Joint) else None
-    console.print(f"experiments: {len(songs)} songs and variants, {len(apart)} held out")
+    console.print(f"experiments: {len(songs)} songs, {len(apart)} held out")
     return Material(songs, apart, networks.codec, listener, songs[0].prompts.shape[1])
 
 

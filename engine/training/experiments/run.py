@@ -15,8 +15,8 @@ from engine.diffusion.paths import PATHS
 from engine.models import backbones
 from engine.models.denoiser import Denoiser
 from engine.training.experiments import score
-from engine.training.experiments.teach import METHODS, Bench, learned
-from engine.training.recipes import FEATURES, RECIPES, Recipe, in_order
+from engine.training.experiments.teach import METHODS, Bench, learned, voice_of
+from engine.training.recipes import BESIDE, RECIPES, Recipe, in_order
 
 FORMAT = 1
 About = Callable[[], dict[str, Any]]
@@ -30,7 +30,12 @@ def result_of(bench: Bench, recipe: Recipe, seed: int) -> dict[str, Any] | None:
 
 
 def grid(
-    bench: Bench, names: tuple[str, ...], seeds: tuple[int, ...], results: Path, about: About = dict, clips: int = 96
+    bench: Bench,
+    names: tuple[str, ...],
+    seeds: tuple[int, ...],
+    results: Path,
+    about: About = dict,
+    clips: int = score.CLIPS,
 ) -> list[dict[str, Any]]:
     """Run recipes `names` ("all") and what they need, seed by seed; the lines of all, new ones appended to `results`.
 
@@ -68,14 +73,15 @@ def one(bench: Bench, recipe: Recipe, seed: int, exam: score.Exam, judge: score.
         "held_out": len(bench.material.held_out), "clips": len(exam.clean), "facts": recipe.as_facts(),
         "parameters": backbones.parameters(model), **spent(bench, recipe, seed),
     }  # fmt: skip
-    if recipe.name == FEATURES:
+    if recipe.name in BESIDE:
         return line
     assert isinstance(model, Denoiser)
     path = RECIPES[recipe.teacher].path if recipe.teacher else recipe.path
     if not recipe.teacher:
         line |= score.denoising(model, PATHS[path], exam)
     method = METHODS[recipe.method](**recipe.settings) if recipe.method else None
-    return line | {"systems": score.systems(model, path, recipe.systems, method, exam, judge)}
+    voice = voice_of(bench, seed) if recipe.tokens else None
+    return line | {"systems": score.systems(model, path, recipe.systems, method, exam, judge, voice)}
 
 
 def spent(bench: Bench, recipe: Recipe, seed: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,15 +24,18 @@ from engine.diffusion.solvers import SCHEDULES, SOLVERS, angle_times
 from engine.models import features as F
 from engine.models.codec import PATCH, Codec
 from engine.models.denoiser import Conditions, Denoiser
+from engine.models.masked import MelFeatures
+from engine.models.semantic import Semantic
 from engine.training import devices, windows
 from engine.training.distillations.common import Method
 from engine.training.experiments.material import Material
+from engine.training.experiments.speak import Spoken, tokens_with
 from engine.training.metrics.frechet import Reference
 from engine.training.metrics.stats import centred_interval, cluster_draws, summary
 from engine.training.recipes import System
 from engine.training.shortcut import rows
 
-CLIPS, AT_ONCE, SEED = 96, 16, 20_260
+CLIPS, AT_ONCE, SEED = 48, 16, 20_260
 ANGLES = 8
 RESAMPLES = 100
 TIMED = 3
@@ -147,19 +150,38 @@ class Judge:
 
 
 Draw = Callable[[], Tensor]
-Sampler = Callable[[Conditions, Draw], Tensor]
+Sampler = Callable[[Tensor, Conditions, Draw], Tensor]
+"""(real clips, their conditions, fresh noise) -> clean latents under these; real clips lend their tokens alone."""
+Voice = tuple[Semantic, MelFeatures]
+
+
+def spoken(model: Denoiser, path: Path, system: System, voice: Voice) -> Sampler:
+    """As `sampler`, with tokens of the language model, or of the real clips, spoken to a dual path."""
+    language, features = voice
+    generator = torch.Generator().manual_seed(SEED)
+
+    def sample(real: Tensor, given: Conditions, draw: Draw) -> Tensor:
+        if system.tokens == "drawn":
+            count = real.shape[1] * PATCH // features.masked.config.frames
+            prefix = torch.zeros(len(real), 0, dtype=torch.long)
+            tokens = language.continued(given.globals, prefix, count, generator)
+        else:
+            tokens = tokens_with(language, features)(real)
+        return sampler(cast(Denoiser, Spoken(model, tokens)), path, system, None)(real, given, draw)
+
+    return sample
 
 
 def sampler(model: Denoiser, path: Path, system: System, method: Any) -> Sampler:
-    """sampler(given, draw) -> clean latents, as the system says; method: a student's own, None for a teacher."""
+    """As the system says; method: a student's own, None for a teacher."""
     if method is not None:
         own: Method = method if system.gamma is None else replace(method, gamma=system.gamma)
-        return lambda given, draw: own.sample(model, path, given, draw, system.steps, system.scale)
+        return lambda _, given, draw: own.sample(model, path, given, draw, system.steps, system.scale)
     grid = torch.linspace(1.0, 0.0, system.steps + 1)
     times = angle_times(path, SCHEDULES[system.schedule](system.steps)) if system.schedule else grid
 
     @torch.no_grad()
-    def solved(given: Conditions, draw: Draw) -> Tensor:
+    def solved(_: Tensor, given: Conditions, draw: Draw) -> Tensor:
         noise = draw()
         says = guided_velocity(model, given, torch.full((len(noise),), system.scale))
 
@@ -176,7 +198,7 @@ def drawn(sample: Sampler, exam: Exam) -> Tensor:
     """Clips [n, N, 64] under the exam's conditions."""
     generator = torch.Generator().manual_seed(SEED)
     parts = [exam.part(first) for first in range(0, len(exam.clean), AT_ONCE)]
-    return torch.cat([sample(given, noise_like(clean, generator)) for clean, given in parts])
+    return torch.cat([sample(clean, given, noise_like(clean, generator)) for clean, given in parts])
 
 
 def noise_like(clean: Tensor, generator: torch.Generator) -> Draw:
@@ -189,18 +211,22 @@ def seconds_of(sample: Sampler, exam: Exam) -> float:
     for at in range(TIMED):
         clean, given = exam.clean[at : at + 1], rows(exam.given, slice(at, at + 1))
         started = time.perf_counter()
-        sample(given, noise_like(clean, generator))
+        sample(clean, given, noise_like(clean, generator))
         found.append(time.perf_counter() - started)
     return min(found)
 
 
 def systems(
-    model: Denoiser, path_name: str, which: tuple[System, ...], method: Any, exam: Exam, judge: Judge
-) -> list[dict[str, Any]]:
-    """Every system's distances and seconds."""
+    model: Denoiser, path_name: str, which: tuple[System, ...], method: Any, exam: Exam, judge: Judge,
+    voice: Voice | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Every system's distances and seconds. voice: who speaks tokens where a system wants some."""
     found = []
     for system in which:
         sample = sampler(model, PATHS[path_name], system, method)
+        if system.tokens:
+            assert voice is not None
+            sample = spoken(model, PATHS[path_name], system, voice)
         clips = drawn(sample, exam)
         row = {"label": system.label, **vars(system), "seconds": round(seconds_of(sample, exam), 4)}
         finite = bool(torch.isfinite(clips).all())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from engine.diffusion.paths import FLOW, PATHS
 from engine.diffusion.paths import Path as NoisePath
 from engine.errors import BadRequest
 from engine.models import backbones
-from engine.models.denoiser import Denoiser
+from engine.models.denoiser import Denoiser, DenoiserConfig
+from engine.models.dual_path_base import BackboneConfig
 from engine.models.masked import Masked, MaskedConfig, MelFeatures
+from engine.models.semantic import Semantic, SemanticConfig, semantic_loss
 from engine.training import devices, finished, masked, windows
 from engine.training.distillations.adversarial import Adversarial, Critic, Features, Heads
 from engine.training.distillations.common import Example, Method, Trio, over_new
@@ -27,8 +29,9 @@ from engine.training.distillations.jumps import Jumps
 from engine.training.distillations.listening import ListenerFeatures
 from engine.training.distillations.trajectory import Trajectory
 from engine.training.experiments.material import Material
+from engine.training.experiments.speak import DROPPED, FIT_CLIPS, Spoken, Tokens, fit_centres, tokens_with
 from engine.training.loop import Averaged, Stage, run
-from engine.training.recipes import FEATURES, Recipe, named
+from engine.training.recipes import BESIDE, FEATURES, SEMANTIC, Recipe, named
 
 WINDOW, BATCH = 128, 8
 LR, STUDENT_LR, HEADS_LR = 1e-3, 3e-4, 3e-4
@@ -95,9 +98,13 @@ def equal_times(path: NoisePath, count: int, generator: torch.Generator) -> Tens
     return path.time_at(FLOW.angle(logit_normal_times(count, generator)))
 
 
-def said_loss(model: Denoiser, path: NoisePath, example: Example, generator: torch.Generator) -> Tensor:
-    """Mean squared error of what a teacher says, over the new frames."""
+def said_loss(
+    model: Denoiser, path: NoisePath, example: Example, generator: torch.Generator, tokens: Tokens | None = None
+) -> Tensor:
+    """Mean squared error of what a teacher says, over the new frames; now and then no tokens are spoken to it."""
     clean, new, given = example
+    if tokens is not None and float(torch.rand((), generator=generator)) >= DROPPED:
+        model = cast(Denoiser, Spoken(model, tokens(clean)))
     time = equal_times(path, len(clean), generator)
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
     with devices.autocast(clean.device):
@@ -109,11 +116,18 @@ def taught(bench: Bench, recipe: Recipe, seed: int) -> Denoiser:
     """A teacher from nothing."""
     torch.manual_seed(seed)
     count = bench.parameters or recipe.parameters
-    model = backbones.build(backbones.sized(recipe.kind, bench.material.prompt, count, recipe.slerp))
+    config = backbones.sized(recipe.kind, bench.material.prompt, count, recipe.slerp)
+    if recipe.tokens and isinstance(config, BackboneConfig):
+        config = replace(config, tokens=recipe.tokens)
+    model = backbones.build(config)
+    tokens = tokens_with(*voice_of(bench, seed)) if recipe.tokens else None
     work = Work(bench, recipe.name, model, bench.run_folder(recipe, seed), LR, 0.998)
     generator = devices.generator(work.stage.device, seed + work.stage.steps)
     path = PATHS[recipe.path]
-    work.go(lambda example: {"loss": said_loss(model, path, example, generator)}, feed(bench, seed, work.stage.steps))
+    work.go(
+        lambda example: {"loss": said_loss(model, path, example, generator, tokens)},
+        feed(bench, seed, work.stage.steps),
+    )
     return model.eval()
 
 
@@ -169,10 +183,10 @@ def learned(bench: Bench, recipe: Recipe, seed: int) -> nn.Module:
     """The recipe's network as it came out, trained now unless it is there already."""
     folder = bench.run_folder(recipe, seed)
     if finished.facts(folder, recipe.name) is not None:
-        return opened_features(bench, seed) if recipe.name == FEATURES else opened(bench, recipe, seed)
-    if recipe.name == FEATURES:
-        made: nn.Module = _features(bench, seed, folder)
-        finished.keep(folder, recipe.name, made, config=vars(bench.features))
+        return _opened_beside(bench, recipe, seed) if recipe.name in BESIDE else opened(bench, recipe, seed)
+    if recipe.name in BESIDE:
+        made = _features(bench, seed, folder) if recipe.name == FEATURES else _language(bench, recipe, seed, folder)
+        finished.keep(folder, recipe.name, made, config=vars(made.config))
         return made
     model = distilled(bench, recipe, seed) if recipe.teacher else taught(bench, recipe, seed)
     finished.keep(folder, recipe.name, model, config=backbones.as_facts(model.config))
@@ -193,6 +207,34 @@ def _features(bench: Bench, seed: int, folder: Path) -> Masked:
     return model.eval()
 
 
+def _language(bench: Bench, recipe: Recipe, seed: int, folder: Path) -> Semantic:
+    """The language model: centres from some clips, then the model over their tokens."""
+    torch.manual_seed(seed)
+    features = MelFeatures(bench.material.codec, opened_features(bench, seed))
+    frame = features.masked.config.rows * features.masked.config.width
+    told = DenoiserConfig(prompt=bench.material.prompt).globals_width
+    model = Semantic(SemanticConfig(told=told, frame=frame, tokens=recipe.tokens))
+    work = Work(bench, SEMANTIC, model, folder, LR, 0.995)
+    generator = devices.generator(work.stage.device, seed + work.stage.steps)
+    if work.stage.steps == 0:
+        clips = masked.mixes(bench.material.songs, FIT_CLIPS, bench.window, np.random.default_rng([seed, 19]))
+        fit_centres(model, features, clips, generator)
+    tokens = tokens_with(model, features)
+
+    def one(example: Example) -> dict[str, Tensor]:
+        return {"loss": semantic_loss(model, tokens(example[0]), example[2].globals)}
+
+    work.go(one, feed(bench, seed, work.stage.steps))
+    return model.eval()
+
+
+def voice_of(bench: Bench, seed: int) -> tuple[Semantic, MelFeatures]:
+    """The finished language model and the features whose tokens it speaks. Raises BadRequest."""
+    model = _opened_beside(bench, named(SEMANTIC), seed)
+    assert isinstance(model, Semantic)
+    return model.requires_grad_(False), MelFeatures(bench.material.codec, opened_features(bench, seed))
+
+
 def opened(bench: Bench, recipe: Recipe, seed: int) -> Denoiser:
     """A finished denoiser. Raises BadRequest where the recipe has not run."""
     folder = bench.run_folder(recipe, seed)
@@ -206,10 +248,17 @@ def opened(bench: Bench, recipe: Recipe, seed: int) -> Denoiser:
 
 def opened_features(bench: Bench, seed: int) -> Masked:
     """The finished feature network. Raises BadRequest."""
-    folder = bench.run_folder(named(FEATURES), seed)
-    facts = finished.facts(folder, FEATURES)
+    model = _opened_beside(bench, named(FEATURES), seed)
+    assert isinstance(model, Masked)
+    return model
+
+
+def _opened_beside(bench: Bench, recipe: Recipe, seed: int) -> Masked | Semantic:
+    folder = bench.run_folder(recipe, seed)
+    facts = finished.facts(folder, recipe.name)
     if facts is None:
-        raise BadRequest(f"Run --recipe {FEATURES} --seed {seed} first.")
-    model = Masked(MaskedConfig(**facts["config"]))
-    finished.fill(folder, FEATURES, model)
+        raise BadRequest(f"Run --recipe {recipe.name} --seed {seed} first.")
+    held = facts["config"]
+    model = Masked(MaskedConfig(**held)) if recipe.name == FEATURES else Semantic(SemanticConfig(**held))
+    finished.fill(folder, recipe.name, model)
     return model
