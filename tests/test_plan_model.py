@@ -23,6 +23,8 @@ from engine.models.planwriter import Weights, Writer
 from engine.planning import sampling
 from engine.planning import tokens as T
 from engine.planning.bars import OPEN, check_plan, has_open, meter_text
+from engine.planning.midi import to_midi
+from engine.planning.midiread import from_midi
 from engine.planning.sampling import Draw, Rules
 from engine.timing import Meter
 from engine.training import planner as training
@@ -208,6 +210,19 @@ def test_a_form_brings_its_letters_back() -> None:
     bars = written((PlanBar(section="A"), PlanBar(section="B"), PlanBar(section="A")), repeats={2: 0})
     assert (bars[2].chords, bars[2].melody, bars[2].drums) == (bars[0].chords, bars[0].melody, bars[0].drums)
     assert [bar.section for bar in bars] == ["A", "B", "A"]
+
+
+def test_what_is_written_is_one_voice_and_comes_back_from_midi() -> None:
+    sung = PlanBar(melody=(Note(pitch=60, beat=0.0, length=9.0), Note(pitch=64, beat=1.0, length=1.0)))
+    for seed in range(6):
+        bars = written((OPEN, OPEN, OPEN), seed=seed)
+        lines = (0.0, 4.0, 8.0)
+        notes = [(line + n.beat, n.length) for line, bar in zip(lines, bars, strict=True) for n in bar.melody or ()]
+        ends = [*(beat for beat, _ in notes[1:]), 12.0]
+        assert all(beat + length <= end for (beat, length), end in zip(notes, ends, strict=True))
+        plan = Plan(bars=bars)
+        assert from_midi(to_midi(plan)) == plan
+    assert written((sung, OPEN))[0].melody == sung.melody
 
 
 def test_long_plans_forget_what_is_far_and_stay_within_their_room() -> None:

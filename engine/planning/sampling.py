@@ -7,20 +7,22 @@ bar, the meter's length, parts that are allowed, a melody only where a lead play
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.planning import chords as C
 from engine.planning import drums as D
 from engine.planning import tokens as T
-from engine.planning.bars import over
+from engine.planning.bars import lines_of, over
 from engine.planning.wishes import repeated
 from engine.timing import Meter
-from engine.types import PART_NAMES, PlanBar
+from engine.types import PART_NAMES, Note, PlanBar
 
 MOST_EVENTS = 160
 REMEMBERED_BARS = 12
@@ -251,4 +253,23 @@ def write(
         if repeats and number in repeats:
             wish = repeated(wish, written[repeats[number]])
         written.append(scribe.write(wish, meter))
-    return tuple(written)
+    return one_voice(written, wishes)
+
+
+def one_voice(bars: Sequence[PlanBar], wishes: Sequence[tuple[PlanBar, Meter]]) -> tuple[PlanBar, ...]:
+    """The bars with each written note ended where the next one begins, or the last bar ends. Wished notes stay."""
+    lines = [float(line) for line in lines_of([meter for _, meter in wishes])]
+    onsets = sorted(line + note.beat for line, bar in zip(lines, bars, strict=False) for note in bar.melody or ())
+    found = []
+    for bar, (wish, _), line in zip(bars, wishes, lines, strict=False):
+        if wish.melody is None and bar.melody:
+            notes = (_ended(note, line, onsets, lines[-1]) for note in bar.melody)
+            bar = msgspec.structs.replace(bar, melody=tuple(notes))
+        found.append(bar)
+    return tuple(found)
+
+
+def _ended(note: Note, line: float, onsets: list[float], end: float) -> Note:
+    later = bisect_right(onsets, line + note.beat)
+    until = onsets[later] if later < len(onsets) else end
+    return msgspec.structs.replace(note, length=min(note.length, until - line - note.beat))
