@@ -13,8 +13,9 @@ import numpy as np
 from bridge.client import Engine, connect, default_endpoint
 from bridge.commands.bundles import bundle_path
 from bridge.commands.common import remark
+from bridge.commands.progress import progress
 from engine.errors import AttaccaError, NoEngine
-from engine.events import BarReady, Ended, Event
+from engine.events import BarReady, Ended, Event, Progress
 from engine.types import Audio, BarAudio, Report, Request
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def by_engine(engine: Engine, request: Request) -> Take:
         fields = {name: getattr(request, name) for name in request.__struct_fields__}
         fields = {name: value for name, value in fields.items() if name not in GIVEN}
         request, inline = engine.continue_request(Path(request.source), request.bars, request.tempo, **fields)
-    take = engine.take(request, inline)
+    with progress(label_of(request)) as advance:
+        take = engine.take(request, inline, on_progress=advance)
     return Take(take.audio, no_lead_in(take.report) if take.lead_in is None else take.lead_in, take.report)
 
 
@@ -116,12 +118,20 @@ def collect_from(resident: Resident, request: Request) -> Take:
     events: queue.Queue[Event] = queue.Queue()
     resident.submit(request, None, events.put)
     bars: list[BarAudio] = []
-    while not isinstance(event := events.get(), Ended):
-        if isinstance(event, BarReady):
-            bars.append(event.bar)
+    with progress(label_of(request)) as advance:
+        while not isinstance(event := events.get(), Ended):
+            if isinstance(event, BarReady):
+                bars.append(event.bar)
+            elif isinstance(event, Progress):
+                advance(event.fraction)
     if event.report is None:
         raise ended(event.code, event.text)
     return assemble(bars, event.report)
+
+
+def label_of(request: Request) -> str:
+    """What a progress bar says."""
+    return f"{request.kind}, {request.bars} bars"
 
 
 def ended(code: str, text: str) -> AttaccaError:
