@@ -218,8 +218,8 @@ def test_what_is_written_is_one_voice_and_comes_back_from_midi() -> None:
         bars = written((OPEN, OPEN, OPEN), seed=seed)
         lines = (0.0, 4.0, 8.0)
         notes = [(line + n.beat, n.length) for line, bar in zip(lines, bars, strict=True) for n in bar.melody or ()]
-        ends = [*(beat for beat, _ in notes[1:]), 12.0]
-        assert all(beat + length <= end for (beat, length), end in zip(notes, ends, strict=True))
+        later = [(12.0, 0.0), *reversed(notes)]
+        assert all(beat + length <= end for (beat, length), (end, _) in zip(reversed(notes), later, strict=False))
         plan = Plan(bars=bars)
         assert from_midi(to_midi(plan)) == plan
     assert written((sung, OPEN))[0].melody == sung.melody
