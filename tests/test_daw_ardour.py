@@ -4,6 +4,7 @@ bars at its exact sample, and new bars come at a bar of the session."""
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,6 +108,42 @@ def test_mistakes_are_one_sentence_and_leave_the_session_alone(studio: Studio) -
     with pytest.raises(AssertionError, match="say what it should sound like"):
         studio.act("generate", 30, 2)
     assert len(list(studio.session.rglob("*.wav"))) == before
+
+
+WINDOW = """
+ardour = function() end
+answer = { bars = 2.0, prompt = "house", seed = 7.0 }
+LuaDialog = { Dialog = function() return { run = function() return answer end } end,
+  Message = function(title, text) said = text return { run = function() end } end, MessageType = {}, ButtonType = {} }
+function one(value) return function() local left = value
+  return { iter = function() return function() local now = left left = nil return now end end } end end
+Editing = {}
+selection = { regions = { regionlist = one(region) }, tracks = { routelist = one(route) } }
+Editor = { get_selection = function() return selection end,
+  do_import = function(self, files, a, b, c, d, e, at, plugin, onto, markers)
+    for path in files:iter() do local file = io.open(path, "rb")
+    local _, bytes, channels = headless.attacca.wav_data(file) file:close()
+    imported = at:samples() .. " " .. bytes // channels // 4 .. " " .. onto:name() end end }
+"""
+
+
+@pytest.mark.parametrize("action", ["attacca_continue", "attacca_generate"])
+def test_what_ardour_keeps_of_an_action_does_its_work(studio: Studio, action: str) -> None:
+    """Ardour keeps the byte code of `factory` alone. Its window is a stand-in here: dialog, selection, import."""
+    ardour = studio.ardour
+    scripts = ardour.folder / "config" / "ardour7" / "scripts"
+    scripts.mkdir(exist_ok=True)
+    shutil.copy(SCRIPTS / "attacca.lua", scripts)
+    ardour.lua("region = track:playlist():top_region_at(Temporal.timepos_t(0)) imported = nil said = nil")
+    ardour.lua('route = Session:route_by_name("loop")')
+    ardour.lua(WINDOW)
+    ardour.lua(f'dofile("{SCRIPTS}/{action}.lua") kept = load(string.dump(factory, true)) factory = nil')
+    ardour.lua("kept()()", seconds=ACTION_SECONDS)
+    imported, said = ardour.ask("imported"), ardour.ask("said")
+    ardour.lua("region = nil route = nil selection = nil Editor = nil LuaDialog = nil kept = nil collectgarbage()")
+    assert said == "nil"
+    at = SOURCE_BARS if action == "attacca_continue" else 0  # the play head stands at the start
+    assert imported == f"{SONG.frame(at)} {SONG.frame(at + 2) - SONG.frame(at)} loop"
 
 
 def test_both_actions_are_scripts_that_ardour_takes() -> None:
