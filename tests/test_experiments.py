@@ -205,6 +205,27 @@ def test_held_out_songs_are_never_learnt_from(tmp_path):
     assert [path.name for path in apart] == ["b.0.latents"] and len(training) == 1
 
 
+def test_captions_are_embedded_once_and_kept(tmp_path, monkeypatch):
+    from engine.models.prompt import PromptHead
+
+    torch.manual_seed(0)
+    head, calls = PromptHead(2, 4).eval(), []
+
+    def embed(texts):
+        calls.append(texts)
+        return torch.arange(len(texts) * 384.0).view(len(texts), 384) / 1000
+
+    monkeypatch.setattr(material.prompt, "embed_all", embed)
+    for _ in range(2):
+        songs = [some_song(seed, 16) for seed in range(2)]
+        for song, captions in zip(songs, (["a", "b"], ["b"]), strict=True):
+            song.facts["captions"] = captions
+        material.prompted(songs, head, tmp_path)
+    assert calls == [["a", "b"]]
+    assert songs[0].prompts.shape == (2, 6) and np.array_equal(songs[0].prompts[1], songs[1].prompts[0])
+    assert not np.array_equal(songs[0].prompts[0], songs[0].prompts[1])
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 
 from engine import bundle as bundles
 from engine.errors import BadRequest
@@ -61,11 +64,19 @@ def split(folder: Path, digest: str) -> tuple[list[Path], list[Path]]:
     return training, [path for path in every if song_of(path) in apart]
 
 
-def prompted(songs: list[Latents], head: PromptHead) -> None:
-    """Give the songs the prompt vectors of their captions; every text is embedded once."""
+def prompted(songs: list[Latents], head: PromptHead, cache: Path) -> None:
+    """Give the songs the prompt vectors of their captions; every text is embedded once, and kept in `cache`."""
     texts = list(dict.fromkeys(text for song in songs for text in song.facts["captions"]))
-    with torch.no_grad():
-        vectors = dict(zip(texts, head(prompt.embed_all(texts)).numpy().astype(np.float32), strict=True))
+    name = hashlib.sha256(json.dumps(texts).encode())
+    for value in head.state_dict().values():
+        name.update(value.float().cpu().numpy().tobytes())
+    kept = cache / f"prompts-{name.hexdigest()[:12]}.safetensors"
+    if not kept.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with torch.no_grad():
+            save_file({"vectors": head(prompt.embed_all(texts)).contiguous()}, str(kept.with_suffix(".part")))
+        kept.with_suffix(".part").replace(kept)
+    vectors = dict(zip(texts, load_file(str(kept))["vectors"].numpy(), strict=True))
     for song in songs:
         song.prompts = np.stack([vectors[text] for text in song.facts["captions"]])
 
@@ -86,7 +97,7 @@ def load(out: Path, latents: Path | None, bundle: Path | None, console: Console,
         make(out, networks.codec, console)
         training, held_out = split(folder, digest)
     songs, apart = ([encode.open_latents(path) for path in paths] for paths in (training[:most], held_out))
-    prompted([*songs, *apart], networks.prompt)
+    prompted([*songs, *apart], networks.prompt, out)
     listener = networks.listener if isinstance(networks.listener, Joint) else None
     console.print(f"experiments: {len(songs)} songs, {len(apart)} held out")
     return Material(songs, apart, networks.codec, listener, songs[0].prompts.shape[1])
