@@ -2,7 +2,8 @@
 
 In DIR each session gets a folder of its own: `played.mid`, `generated.wav`, and `transcript.json` with every note, its
 place, and which bars answered it. WAV and MIDI begin on the same bar line. Nothing is taken down while the transport
-stands; where the cache held nothing there is silence, which is counted.
+stands; where the cache held nothing there is silence, which is counted. Around a locate up to 50 ms may be left out on
+either side: the plugin tells where the head is, not from where it jumped. A loop of the host is followed to the sample.
 
 *Threading*: `attacca-transcript` looks at the heads 20 times a second and writes what they have passed; `hear` (from
 any one thread) hands in the newest notes; `close` waits for the thread, and writes what is left. What it keeps: 100 000

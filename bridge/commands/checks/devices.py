@@ -63,7 +63,7 @@ def check_midi() -> Line:
     text = f"{len(names)} inputs" + (f", first: {names[0]}" if names else "")
     if settings.bindings:
         text += f"; {len(settings.bindings)} knobs mapped"
-    if settings.input and ":" not in settings.input[:8]:
+    if settings.input and not settings.input.startswith("virtual"):
         try:
             match(settings.input, names)
         except BadRequest:
