@@ -12,10 +12,11 @@ import sys
 import threading
 from typing import Final
 
-PRIORITY: Final = 8
-"""Below JACK's (10 and more, by default) and the kernel's own threads."""
-MAIN_PRIORITY: Final = 4
-"""A main thread holds the interpreter's lock now and then: it must not be kept from going on, but comes after sound."""
+PRIORITY: Final = 4
+"""The player thread's: below the callback's, which is 5 on a server with JACK's default of 10."""
+HELPER_PRIORITY: Final = 3
+"""Of threads beside (main, recorder, OSC): each holds the interpreter's lock now and then, and must not be kept from
+going on then by whoever else computes on this machine; but they come after sound."""
 SWITCH_SECONDS: Final = 0.0005
 
 

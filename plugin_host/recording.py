@@ -18,6 +18,7 @@ import soundfile
 
 from engine import errors
 from engine.types import Audio
+from plugin_host.realtime import HELPER_PRIORITY, hasten
 
 QUEUE_SECONDS: Final = 20.0
 MAX_BYTES: Final = 2**32 - 2**20
@@ -66,6 +67,7 @@ class Recorder:
             raise errors.Unavailable(f"{self.path} holds {self.frames} frames, then: {self.error}")
 
     def _write(self) -> None:
+        hasten(HELPER_PRIORITY)
         while (block := self._blocks.get()) is not None:
             if self.error is not None or self.frames + len(block) > self._room:
                 self.lost_frames += len(block)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from ctypes.util import find_library
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,20 @@ def test_it_plays_an_engine_and_obeys_osc(caches: Path, server: JackServer, tmp_
     assert rate == 48_000 and len(recorded) == report["recorded_frames"] > 48_000
     assert np.abs(recorded).max() > 0.05
     assert not list(tmp_path.glob("attacca-host*")), "the cache is gone with its host"
+
+
+def test_a_sound_device_plays_it_by_portaudio(caches: Path, server: JackServer, tmp_path: Path) -> None:
+    """PortAudio's devices here are those of the JACK server; on a machine with a sound card they are its own."""
+    if not find_library("portaudio"):
+        pytest.skip("needs: apt-get install libportaudio2")
+    take = tmp_path / "take.wav"
+    options = ("--device", "system", "--record", str(take), "--ahead-ms", "500", "--bars", "2", "--tempo", "240")
+    with engine_process("--fake"), HostProcess(*options, **server.variables) as host:
+        report, words = host.finish(interrupt=False)
+    assert host.process.returncode == 0, words
+    assert (report["output"], report["missed_frames"], report["rate"]) == ("system", 0, 48_000)
+    recorded, _ = soundfile.read(take, dtype="float32")
+    assert len(recorded) >= 2 * 48_000 and np.abs(recorded).max() > 0.05
 
 
 def test_offline_it_waits_for_each_bar_and_misses_none(caches: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("pedalboard", reason="needs the extra 'host'")
 
 from bridge.commands.host import plan_events
+from bridge.timeline.cache import EngineSide, Segment
 from engine.errors import BadRequest
 from engine.planning.files import write_plan
 from engine.timing import Meter, TempoMap
@@ -22,6 +23,8 @@ from plugin_host.chain import ChainSpec, Effect, Instrument, load_chain
 from plugin_host.instrument import Band, PlanEvent
 from plugin_host.pipeline import Pipeline
 from plugin_host.stage import BLOCK_FRAMES
+from plugin_host.stream import Stream
+from plugin_host.timeline import OwnTimeline
 
 RATE_HZ = 48_000
 SONG = TempoMap.constant(120, Meter(4, 4))
@@ -131,6 +134,28 @@ def test_a_chain_file_names_instruments_and_a_plan_file_their_notes(synth: Path,
         band.locate(0)
         heard = read(band, 150_000)
         assert np.allclose(heard, 2 * expected(150_000, (24_000, 48_000, 60), (96_000, 144_000, 64)), atol=1e-6)
+
+
+@pytest.mark.parametrize("rendered", [True, False])
+def test_instruments_play_beside_the_rendered_audio_or_instead(
+    synth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rendered: bool
+) -> None:
+    """Through a late effect, too: notes and audio stay on their frames."""
+    monkeypatch.setenv("ATTACCA_CACHE_DIR", str(tmp_path))
+    own = OwnTimeline("band", RATE_HZ, SONG, 1.0)
+    engine = EngineSide.attach(tmp_path / "attacca-band")
+    engine.publish_map([Segment(0, 0.0, 0, 0.0, 120.0, 4, 4)])
+    sound = np.random.default_rng(2).uniform(-0.1, 0.1, (60_000, 2)).astype(np.float32)
+    engine.write(0, sound)
+    late = Effect("BrickwallLimiter", {"lookahead_ms": 20.0, "ceiling_db": 0.0})
+    chain = ChainSpec((late,), 0.0, (Instrument("PlainSynth", vst3=synth, plays=("melody",)),), rendered)
+    stream = Stream(own, chain, 2, Band(EVENTS, SONG, RATE_HZ))
+    stream.locate(0)
+    heard = np.concatenate([stream.block(480) for _ in range(60)])
+    wanted = expected(len(heard), (8_000, 20_000, 60)) + (sound[: len(heard)] if rendered else 0.0)
+    engine.close()
+    own.close()
+    assert np.allclose(heard, wanted, atol=1e-6)
 
 
 def test_what_is_no_instrument_and_what_has_no_plan_is_refused(synth: Path, late_gain: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plugin_host import realtime
 from plugin_host.outputs.jackd import JackOutput
 from plugin_host.rolling import RollingPlayer
 
@@ -233,6 +234,17 @@ def test_the_callback_allocates_no_array_and_leaves_nothing_to_collect() -> None
     assert out.nbytes == 4096
     assert peak < 2048, "one array of a block, or half of one, would be more"
     assert left < 10, "nothing that the collector would have to look through"
+
+
+def test_without_real_time_priority_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(realtime.os, "sched_setscheduler", refuse)
+    said = realtime.hasten()
+    assert said is not None and said.startswith("no real-time priority (Operation not permitted): add '@audio - rtprio")
+    monkeypatch.delattr(realtime.os, "sched_setscheduler")
+    assert "this system has none to ask for" in str(realtime.hasten())
 
 
 CALLBACK = (

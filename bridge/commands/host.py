@@ -186,7 +186,7 @@ def _offline(output: Path, options: dict[str, Any]) -> dict[str, Any]:
 def _live(options: dict[str, Any], report: Callable[[HostReport], None]) -> None:
     """Plays until the last bar, a key, a signal or an error."""
     from plugin_host.host import Host
-    from plugin_host.realtime import MAIN_PRIORITY, calm_interpreter, hasten
+    from plugin_host.realtime import HELPER_PRIORITY, calm_interpreter, hasten
 
     song = _song(options)
     sink = _sink(options)
@@ -207,7 +207,7 @@ def _live(options: dict[str, Any], report: Callable[[HostReport], None]) -> None
         timeline.close()
         raise
     try:
-        hasten(MAIN_PRIORITY)
+        hasten(HELPER_PRIORITY)
         calm_interpreter()
         running.open()
         if options["record"] is not None:

@@ -50,6 +50,7 @@ class Remote:
         """Raises BadRequest (address), Refused (not loopback) and Unavailable (taken)."""
         self._host = host
         self._later = later
+        self._hurried = False
         self._socket = OscSocket(address, False)
         self.address = self._socket.address
 
@@ -60,6 +61,11 @@ class Remote:
         self._socket.close()
 
     def _hear(self, datagram: bytes, sender: Peer) -> None:
+        if not self._hurried:
+            from plugin_host.realtime import HELPER_PRIORITY, hasten
+
+            self._hurried = True
+            hasten(HELPER_PRIORITY)
         try:
             messages = codec.decode(datagram)
         except Malformed:
