@@ -118,14 +118,15 @@ class Host:
         self._watched_at = 0.0
         self._lock = threading.RLock()
         self._open = False
+        self._closed: HostReport | None = None
 
     # ---- the main thread ----
 
     def open(self) -> None:
         """Get ready to roll; what real-time priority there is not, is said from the player thread."""
         self.player.open()
-        self.sink.start(self.player)
         self._open = True
+        self.sink.start(self.player)
 
     def step(self) -> None:
         """What is to be seen to now and then. Raises what ended the sound."""
@@ -140,20 +141,22 @@ class Host:
 
     def close(self) -> HostReport:
         """End playing, recording and the timeline; keep the plugins' states. Twice is once."""
-        report = self.report()
-        if self._open:
-            self._open = False
-            self.player.stop()
-            time.sleep(3 * self.player.block_frames / self.player.rate_hz)
+        if self._closed is not None:
+            return self._closed
+        try:
+            if self._open:
+                self.player.stop()
+                time.sleep(3 * self.player.block_frames / self.player.rate_hz)
             self.sink.stop()
+        finally:
             self.player.close()
-            self.record(None)
-            self.save()
-            report = self.report()
-        elif not self.player._thread.is_alive():
-            self.sink.stop()
-        self.timeline.close()
-        return report
+            try:
+                self.record(None)
+                self.save()
+            finally:
+                self._closed = self.report()
+                self.timeline.close()
+        return self._closed
 
     def ready_frames(self, at_most: int) -> int:
         """How many frames are rendered from the play head on."""

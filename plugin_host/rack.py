@@ -139,12 +139,16 @@ class Rack:
 
     def reset(self) -> None:
         """As if nothing had been heard; an exchange that waits or runs is done at once."""
-        running = self._running or self._waiting
-        if running is not None:
-            self._waiting = None
-            self._settle(running)
+        self.settle()
         for stage in self.stages:
             stage.reset()
+
+    def settle(self) -> None:
+        """Have an exchange that waits or runs done at once; for when nothing is heard."""
+        exchange = self._running or self._waiting
+        if exchange is not None:
+            self._waiting = None
+            self._settle(exchange)
 
     def _settle(self, exchange: Exchange) -> None:
         self._retired += sum(stage.scrubbed_samples for stage in exchange.old)

@@ -24,7 +24,8 @@ from plugin_host.voice import Fallback, Voice
 
 PATIENCE_SECONDS: Final = 120.0
 POLL_SECONDS: Final = 0.01
-LONGEST_BLOCK: Final = 16_384
+STILL_SECONDS: Final = 0.5
+"""Without a block for so long nobody waits for a fade: an edit is done at once."""
 
 
 class Stream:
@@ -47,6 +48,7 @@ class Stream:
         self._matrix = mix_matrix(2, channels)
         self._rendered, self._gain = chain.rendered, 1.0 if chain.rendered else 0.0
         self._instruments(chain)
+        self._made_at = 0.0
         self._made: Audio = np.zeros((0, channels), np.float32)
 
     @property
@@ -75,12 +77,15 @@ class Stream:
         self._made = self._made[:0]
 
     def block(self, frames: int) -> Audio:
+        self._made_at = time.monotonic()
         while len(self._made) < frames:
             self._made = np.concatenate([self._made, self.pipeline.process(self._next())])
         out, self._made = self._made[:frames], self._made[frames:]
         return out
 
     def report(self, frame: int, rolling: bool, jumps: int) -> None:
+        if not rolling and time.monotonic() - self._made_at > STILL_SECONDS:
+            self.pipeline.rack.settle()
         ahead = self.ahead_frames + self.latency_frames if rolling else 0
         self.timeline.report(frame + ahead, rolling, BLOCK_FRAMES, jumps)
 

@@ -64,6 +64,7 @@ class OwnTimeline:
     ) -> None:
         """Raises `errors.BadRequest` (id, rate, minutes) and `errors.Unavailable` (no room)."""
         self._side = PluginSide.create(instance, rate_hz, minutes)
+        self._reader = ReadTimeline(self._side.path)
         self.name = self._side.instance
         self.rate_hz = rate_hz
         self.song = song
@@ -87,7 +88,7 @@ class OwnTimeline:
         return self._side.play(first_frame, frames)
 
     def known(self, first_frame: int, frames: int) -> BoolMask:
-        return self._side.play(first_frame, frames)[1]
+        return self._reader.known(first_frame, frames)
 
     def segments(self) -> Map:
         return self._side.segments()

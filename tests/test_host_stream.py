@@ -217,3 +217,19 @@ def test_an_edit_leaves_the_effects_around_it_alone(cache: Any) -> None:
     assert stream.pipeline.stages[2] is kept
     assert [stage.effect.label for stage in stream.pipeline.stages] == ["Gain", "BrickwallLimiter", "Reverb"]
     assert stream.pipeline.rack.settled
+
+
+def test_edits_while_nothing_plays_are_done_at_once(cache: Any) -> None:
+    """The player thread reports while it stands; nobody hears a fade then, and the next edit need not wait for one."""
+    stream = Stream(cache[0], ChainSpec(), 2)
+    for spec in (ChainSpec((LOOK_AHEAD,)), ChainSpec((Effect("Gain"),)), ChainSpec()):
+        stream.edit(spec)
+        assert not stream.pipeline.rack.settled
+        stream.report(0, False, 0)
+        assert stream.pipeline.rack.settled
+        assert [stage.effect for stage in stream.pipeline.stages] == list(spec.effects)
+    stream.locate(0)
+    stream.block(512)
+    stream.edit(ChainSpec((LOOK_AHEAD,)))
+    stream.report(0, False, 0)
+    assert not stream.pipeline.rack.settled, "what was just prepared is about to be heard: the fade is needed"
