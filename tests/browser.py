@@ -1,6 +1,6 @@
 """Chromium without a window, driven over its own DevTools protocol; used by the test of the control page.
 
-*Threading*: everything runs in the test's own thread and asyncio loop; each answer is awaited for 20 s at most.
+*Threading*: everything runs in the test's own thread and asyncio loop; each answer is awaited for a minute at most.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 SWITCHES = """
     headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking mute-audio
     disable-component-update disable-sync disable-default-apps disable-dev-shm-usage hide-scrollbars

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-eng
 from tests.browser import Tab, browser, chromium
 from tests.web_client import Client, Place, talk, web_engine
 
+pytestmark = pytest.mark.timeout(300)
 BARS = "+document.querySelector('#wave').dataset.bars"
 HEAD = "+document.querySelector('#head').dataset.bar"
 PLAYING = "document.querySelector('#play').ariaLabel == 'Pause'"
@@ -47,7 +49,7 @@ def on_page(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             assert tab.complaints == []
 
         try:
-            yield lambda work: runner.run(asyncio.wait_for(whole(work), 90))
+            yield lambda work: runner.run(asyncio.wait_for(whole(work), 200))
         finally:
             runner.run(opened.__aexit__(None, None, None))
 
@@ -55,11 +57,11 @@ def on_page(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 async def downloaded(tab: Tab, selector: str) -> bytes:
     """What a link gives, as bytes."""
     await tab.until(f"document.querySelector('a{selector}')")
-    text = await tab.js(
-        f"fetch(document.querySelector('a{selector}').href).then(r => r.arrayBuffer())"
-        ".then(b => Array.from(new Uint8Array(b), x => x.toString(16).padStart(2, '0')).join(''))"
+    url = await tab.js(
+        f"fetch(document.querySelector('a{selector}').href).then(r => r.blob()).then(b => new Promise(done => {{"
+        " const reader = new FileReader(); reader.onload = () => done(reader.result); reader.readAsDataURL(b); }))"
     )
-    return bytes.fromhex(text)
+    return base64.b64decode(url.partition(",")[2])
 
 
 def test_a_musician_draws_asks_listens_and_keeps(place: Place, on_page: OnPage) -> None:

@@ -4,7 +4,7 @@ import { html, render as mount } from "./vendor/htm-preact.js";
 import { History } from "./history.js";
 import { Live } from "./live.js";
 import { Panel } from "./panel.js";
-import { hear, position, seek, sounding, toggle, wake } from "./player.js";
+import { hear, position, seek, toggle, wake } from "./player.js";
 import { Score } from "./score.js";
 import { connect } from "./socket.js";
 import { say, set, setDraft, state, useStore } from "./store.js";
@@ -97,4 +97,4 @@ addEventListener("keydown", (event) => {
 mount(html`<${App} />`, document.getElementById("app"));
 connect();
 
-globalThis.attacca = { state, set, setDraft, position, sounding }; // for the console, and for tests
+globalThis.attacca = { state, set, setDraft, position }; // for whoever looks in with the console

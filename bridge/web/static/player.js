@@ -202,6 +202,3 @@ export async function sing(notes, tempo) {
     tone.stop(last + 0.15);
   }
 }
-
-/** For tests and for the curious: what sounds now. */
-export const sounding = () => (voice ? voice.segments.length : 0);
