@@ -67,7 +67,7 @@ def click_track(
 def _run(out: ClickOut, instance: str | None, seconds: float | None) -> None:
     """Until stopped; with an instance (empty: any) its map is followed."""
     end_s = None if seconds is None else time.monotonic() + seconds
-    follower = None if instance is None else _Follower(instance)
+    follower = None if instance is None else MapFollower(instance)
     with stopping() as stop:
         while not stop.is_set() and (end_s is None or time.monotonic() < end_s):
             song = None if follower is None else follower.look(out.rate)
@@ -76,7 +76,7 @@ def _run(out: ClickOut, instance: str | None, seconds: float | None) -> None:
             stop.wait(LOOK_S if end_s is None else max(0.0, min(LOOK_S, end_s - time.monotonic())))
 
 
-class _Follower:
+class MapFollower:
     """The map of a live session; looked for until there is one, and again where its plugin goes."""
 
     def __init__(self, instance: str) -> None:

@@ -6,8 +6,9 @@ bars are counted, and times the clicks so that the transport rolls on the beat a
 periods, and so the first click may come up to two periods after the key; from there on all is exact.
 
 *Threading*: JACK's thread calls `_process` and `_sync`. They read one tuple that is replaced whole, copy samples and
-write events; they wait for nobody and compute no grid. `attacca-click` prepares what lies ahead of the head, ten times
-a second; where it comes too late, clicks are left out, and counted. `use` and `close` belong to one other thread.
+write events; they wait for nobody and compute no grid. `attacca-click` looks ten times a second whether four seconds
+ahead of the head are prepared; where it comes too late, clicks are left out, and counted. `use` and `close` belong to
+one other thread.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bridge.hurry import hurry
 from bridge.live.map import ProjectMap
 from bridge.midi.click import Beat, beats, clock_ticks, count_in, drum, sixteenths, sound
 from bridge.quiet import quiet_libraries
@@ -120,12 +122,22 @@ class ClickOut:
     # ---- ahead of the head ---------------------------------------------------------------
 
     def _prepare_on(self) -> None:
+        hurry()
+        prepared: ProjectMap | None = None
         while True:
-            song = self._song
-            if song is not None:
-                self._prepare(song, self._client.transport_frame)
+            song, head = self._song, self._client.transport_frame
+            if song is not None and (song is not prepared or self._runs_out(head)):
+                self._prepare(song, head)
+                prepared = song
             if self._stopping.wait(PREPARE_S):
                 return
+
+    def _runs_out(self, head: int) -> bool:
+        """Whether the plan does not reach far enough, or is for a start from somewhere else."""
+        plan = self._plan
+        if plan is None or not plan.first <= head <= plan.end - round(AHEAD_S / 2 * self.rate):
+            return True
+        return not self._rolled and head != plan.head
 
     def _prepare(self, song: ProjectMap, head: int) -> None:
         first, end = max(0, head - round(BEHIND_S * self.rate)), head + round(AHEAD_S * self.rate)
