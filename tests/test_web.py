@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -285,21 +287,14 @@ def test_when_the_engine_stops_pages_are_told_how_their_requests_ended() -> None
         async with connected(place) as (_, client):
             await client.ask("last", bars=200)
             await client.until("audio")
-            stopping = asyncio.create_task(asyncio.to_thread(stop.__next__, None))
+            os.kill(place.engine.ready["pid"], signal.SIGTERM)
             tag, body = await client.end("last")
             assert (tag, body["ending"]) == ("failed", "cancelled")
-            await stopping
-            assert (await asyncio.wait_for(client.socket.receive(), 20)).type == aiohttp.WSMsgType.CLOSE
+            message = await asyncio.wait_for(client.socket.receive(), 20)
+            assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
-    running = web_engine("--fake-seconds-per-bar", "0.1")
-    place = running.__enter__()
-
-    def ending() -> Iterator[None]:
-        running.__exit__(None, None, None)
-        yield
-
-    stop = ending()
-    asyncio.run(asyncio.wait_for(until_the_end(place), 60))
+    with web_engine("--fake-seconds-per-bar", "0.3") as place:
+        asyncio.run(asyncio.wait_for(until_the_end(place), 60))
 
 
 # ---- the page's files --------------------------------------------------------------------------
