@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ settings.load_profile("attacca")
 os.environ["ATTACCA_ZMQ"] = NOBODY
 os.environ["ATTACCA_RUNTIME"] = "torch"  # no test but those of the runtimes writes ONNX files
 os.environ["XDG_CONFIG_HOME"] = f"{tempfile.gettempdir()}/attacca-tests-config-{os.getpid()}"  # nobody's own settings
+atexit.register(shutil.rmtree, os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
 
 
 @pytest.fixture
