@@ -15,7 +15,7 @@ from engine.models import phase
 from engine.models import vocoder as V
 from engine.models.codec import Codec
 from engine.models.noise import NoiseSource
-from engine.models.synthesis import Synthesis, doubts
+from engine.models.synthesis import Synthesis
 from engine.training import drafting, polish, speaking
 from engine.training import texture as X
 from engine.training.adversary import Adversary, critics_loss
@@ -58,7 +58,7 @@ def test_the_wave_of_training_is_the_wave_that_ships():
     noise = V.stereo_noise(common, own, V.noise_width(level), 2)
     phases = speaking.drafted(level[None], low[None])
     found = speaking.spoken(level[None], share[None], phases, noise[None])[0]
-    shipped = synthesis.speak(level.numpy(), doubts(spread), low.numpy())[speaking.EDGE :].T
+    shipped = synthesis.speak(level.numpy(), spread.numpy(), low.numpy())[speaking.EDGE :].T
     np.testing.assert_allclose(found.numpy(), shipped, atol=2e-4)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
+from engine.models import compiled, lows, mixing, noise, phase, voice
 from engine.models import features as F
-from engine.models import noise, phase, voice
 from engine.models import vocoder as V
 from engine.models.noise import NoiseSource, noise_planes
-from engine.models.synthesis import Synthesis, doubts
+from engine.models.synthesis import Synthesis
 from tests import plain_synthesis as plain
 
 Sound = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -42,9 +43,7 @@ def spoken(sound: Sound, threads: int = 1, pieces: tuple[int, ...] = (), seed: i
     speaker, parts, first = Synthesis(silent, seed, threads), [], 0
     speaker.state.tuning_cents = 5.0
     for count in (*pieces, level.shape[1] - sum(pieces)):
-        parts.append(
-            speaker.speak(level, doubts(torch.from_numpy(spread)), low[first // 2 :][: count // 2], first, count)
-        )
+        parts.append(speaker.speak(level, spread, low[first // 2 :][: count // 2], first, count))
         first += count
     speaker.close()
     return np.concatenate(parts)
@@ -90,7 +89,7 @@ def test_a_few_frames_are_spoken_without_neighbours(frames: int) -> None:
 def test_one_frame_is_enough() -> None:
     level, spread, low = heard(2)
     speaker = Synthesis(silent, threads=1)
-    out = speaker.speak(level[:, :1].copy(), doubts(torch.from_numpy(spread[:, :1])), low)
+    out = speaker.speak(level[:, :1].copy(), spread[:, :1].copy(), low)
     assert out.shape == (V.HOP, 2) and np.isfinite(out).all()
 
 
@@ -112,7 +111,7 @@ def test_a_block_that_fails_ends_all_threads(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(voice.Voice, "_speak", breaks)
     speaker = Synthesis(silent, threads=3)
     with pytest.raises(MemoryError, match="no room"):
-        speaker.speak(level, doubts(torch.from_numpy(spread)), low)
+        speaker.speak(level, spread, low)
     speaker.close()
     assert set(threading.enumerate()) == before
 
@@ -128,13 +127,33 @@ def test_helpers_end_when_their_synthesis_is_let_go() -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_doubts_are_spreads_on_bins() -> None:
-    spread = 8.0 * torch.rand(2, 5, V.SPREADS, generator=torch.Generator().manual_seed(0))
-    exact = (spread @ V.spread_map() - 4.0).numpy()
-    np.testing.assert_allclose(doubts(spread), exact, atol=1e-5)
-    share = 0.5 + 0.5 * np.tanh(doubts(spread))
-    plainly = V.noise_share(torch.zeros(2, 5, F.BINS), spread @ V.spread_map())
-    np.testing.assert_allclose(share, plainly.numpy(), atol=1e-6)
+def test_bins_lie_between_the_points_that_the_map_says() -> None:
+    below, towards = mixing.points_of_bins()
+    weights = np.zeros((V.SPREADS, F.BINS), np.float32)
+    weights[below, np.arange(F.BINS)] = 1.0 - towards
+    weights[below + 1, np.arange(F.BINS)] += towards
+    np.testing.assert_allclose(weights, V.spread_map(), atol=1e-6)
+
+
+def test_peaks_of_the_lows_are_those_of_the_equations_and_in_their_order() -> None:
+    low = heard()[2]
+    hertz, there = lows.low_peaks(low)
+    for tuning in (None, 30.0):
+        found = lows.advances(low, tuning)
+        for row, near, marks in zip(found, hertz, there, strict=True):
+            wanted = near[marks] if tuning is None else lows.in_tune(near[marks], tuning)
+            np.testing.assert_allclose(row[: len(wanted)], wanted * (2 * np.pi * V.HOP / F.RATE_HZ), rtol=1e-6)
+            assert (row[len(wanted) :] == lows.NOWHERE).all()
+
+
+def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(**options: object) -> Callable[[object], object]:
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(compiled, "njit", nowhere)
+    assert compiled.compiled(heard) is heard
 
 
 def test_noise_planes_are_the_noise_with_centred_phases_and_run_on_past_their_end() -> None:

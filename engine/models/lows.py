@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.models import features as F
+from engine.models.compiled import compiled
 
 HOP = 256
 CONCERT_HZ = 440.0
@@ -26,6 +28,7 @@ CURVE = 5.75 / (F.RATE_HZ / 8192) ** 2
 NOWHERE = 1e3
 """Stands for no peak: an advance that no bin comes near."""
 Array = NDArray[np.float32]
+_HEARD, _LOBE_DROP = np.float32(F.FLOOR_DB + 10), np.float32(20.0)
 
 
 @lru_cache(maxsize=1)
@@ -102,21 +105,28 @@ def advances(low_db: Array, tuning_cents: float | None = None) -> Array:
     low_db [T, LOW_BANDS]. With a tuning each peak is taken to its nearest note: a code of 64 numbers a patch
     leaves basses some 20 cents off.
     """
-    hertz, peak = low_peaks(low_db)
-    row, band = np.nonzero(peak)
-    found = hertz[row, band] if tuning_cents is None else in_tune(hertz[row, band], tuning_cents)
-    counts = peak.sum(1)
-    result = np.full((len(low_db), max(1, int(counts.max(initial=0)))), NOWHERE, np.float32)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    result[row, place] = found * (2 * math.pi * HOP / F.RATE_HZ)
-    return result
+    offset, weights, reach = peak_fit()
+    centres, found = F.low_centres_hz().astype(np.float32), np.zeros((len(low_db), F.LOW_BANDS // 2), np.float32)
+    most = _peaks_hz(np.ascontiguousarray(low_db), low_db @ weights, offset, centres, reach, found)
+    hertz = found[:, : max(1, most)]
+    tuned = hertz if tuning_cents is None else in_tune(np.maximum(hertz, 1.0), tuning_cents)
+    return np.where(hertz > 0.0, tuned * np.float32(2 * math.pi * HOP / F.RATE_HZ), np.float32(NOWHERE))
 
 
-def nearest_peak(own: Array, peaks: Array) -> Array:
-    """For each advance [T, K] of a bin the nearest of its row's `peaks` [T, n], or its own where none is near.
-
-    Near is within 1.5 bins. All in radians a hop.
-    """
-    best = np.abs(peaks[:, None, :] - own[:, :, None]).argmin(axis=2)
-    found = peaks[np.arange(len(own))[:, None], best]
-    return np.where(np.abs(found - own) < 1.5 * 2 * math.pi * HOP / F.WINDOW, found, own)
+@compiled
+def _peaks_hz(low_db: Any, fitted: Any, offset: Any, centres: Any, reach: Any, out: Any) -> int:
+    """`low_peaks`, those of a row one after the other; how many a row has at most."""
+    most, bands = 0, low_db.shape[1]
+    for t in range(len(low_db)):
+        row, count = low_db[t], 0
+        for k in range(1, bands - 1):
+            if row[k] < row[k - 1] or row[k] <= row[k + 1] or row[k] <= _HEARD:
+                continue
+            loudest = row[k]
+            for near in range(max(0, k - LOBE_BANDS), min(bands, k + LOBE_BANDS + 1)):
+                loudest = max(loudest, row[near])
+            if row[k] > loudest - _LOBE_DROP:
+                out[t, count] = centres[k] + min(max(fitted[t, k] + offset[k], -reach[k]), reach[k])
+                count += 1
+        most = max(most, count)
+    return most

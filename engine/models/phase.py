@@ -7,25 +7,25 @@ that peak's phase over time and the frequency gradient from there, so that an on
 peaks can carry, is integrated across frequency and stays sharp. In the lows the peaks' frequencies
 come from the long-window bands.
 
-Phases are *centred*: they count from a frame's middle, so that neighbouring bins of a click agree. Counted from
-the frame's start, bin k has pi k less.
+Phases are counted in turns and *centred*: from a frame's middle, so that neighbouring bins of a click agree.
+Counted from the frame's start, bin k has k / 2 turns less.
 
 *Threading*: an `Outline` belongs to one thread at a time. Of a block of frames only `link` depends on the block
-before it: blocks can be outlined and unrolled side by side, and linked in order.
+before it: blocks can be outlined and filled side by side, and linked in order. All loops run without Python's lock.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from engine.models import features as F
 from engine.models import lows
-from engine.models.lows import NOWHERE, advances, nearest_peak
+from engine.models.compiled import compiled, inlined
+from engine.models.lows import NOWHERE, advances
 
 HOP = lows.HOP
 GAMMA = 0.25645 * F.WINDOW**2
@@ -34,20 +34,23 @@ REACH_BINS = 12
 DROP_NEPERS = 3.0
 FRAMES = 48
 """Frames of a block: its arrays stay in the caches of a core."""
-STRIDE = 1056
 LEAD = 16
 QUIET = -1e4
-"""Rows of a block lie STRIDE floats apart and QUIET fills what is between them, so that what looks at neighbouring
-bins is one pass over flat memory. STRIDE is a multiple of 8, the hops of a window: see `Outline._deltas`."""
-SERIAL = 31
-"""Rows that torch sums on one thread."""
+"""Each row of log-magnitudes has LEAD entries of QUIET before and after its bins."""
 TURN = 2 * math.pi
 Array = NDArray[np.float32]
-Indices = NDArray[np.intp]
+
+_BINS, _WIDTH = F.BINS, F.BINS + 2 * LEAD
+_DROP, _QUIET, _HALF = np.float32(DROP_NEPERS), np.float32(QUIET), np.float32(0.5)
+_SLOPE = np.float32(-0.5 * GAMMA / (HOP * F.WINDOW) / TURN)
+_STEER, _MOST_STEER = np.float32(0.25 * HOP * F.WINDOW / GAMMA / TURN), np.float32(HOP / F.WINDOW)
+_BIN_TURNS, _NEAR_TURNS = np.float32(HOP / F.WINDOW), np.float32(1.5 * HOP / F.WINDOW)
+_TURNS = np.float32(1.0 / TURN)
 
 
 class PhaseState:
-    """What streaming carries from frame to frame: the last one's phase [BINS], log-magnitude [BINS] and low peaks [n].
+    """What streaming carries from frame to frame: the last one's phase [BINS] in turns, log-magnitude [BINS] and low
+    peaks [n].
 
     tuning_cents: take steady lows to the notes of this tuning; None leaves them where they are.
     """
@@ -74,19 +77,23 @@ class PhaseState:
 
 
 class Outline:
-    """A block of up to FRAMES frames: ramps over frequency, and the peaks on which bins hang.
+    """A block of up to FRAMES frames: ramps over frequency, and the peaks, *nodes*, on which bins hang.
 
-    Fill `logs`, then `outline`, `link` and `phases`, in this order, once each a block.
+    Fill `logs`, then `outline`, `link` and `phases`, in this order, once each a block. Nodes lie in one list for all
+    frames: frame t's are edges[t] ... edges[t + 1], each with its bin, the first bin that hangs on it, its parent in
+    the frame before and what its phase gains on that.
     """
 
     def __init__(self) -> None:
-        size = FRAMES * STRIDE
-        self._x = np.full((FRAMES + 2) * STRIDE + 2 * LEAD, QUIET, np.float32)
-        self._steer, self._step = np.zeros(size + STRIDE, np.float32), np.zeros(size, np.float32)
-        self._slope, self._ramp = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        self._shared = np.full(size + 2 * LEAD, QUIET, np.float32)
-        self._most = (np.full(size + 2 * LEAD, QUIET, np.float32), np.full(size + 2 * LEAD, QUIET, np.float32))
-        self._rises, self._peak = np.zeros(size + 1, np.bool_), np.zeros(size, np.bool_)
+        most = FRAMES * (F.BINS // 2 + 1)
+        self._x = np.full((FRAMES + 2, _WIDTH), QUIET, np.float32)
+        self._ramp = np.zeros((FRAMES, F.BINS), np.float32)
+        self._nodes, self._starts, self._parents = (np.zeros(most, np.int32) for _ in range(3))
+        self._delta, self._turned = np.zeros(most, np.float32), np.zeros(most, np.float32)
+        self._edges = np.zeros(FRAMES + 1, np.int32)
+        self._room = np.full((3, _WIDTH), QUIET, np.float32)
+        self._marks = np.zeros(F.BINS, np.uint8)
+        self._phases = np.zeros((FRAMES, F.BINS), np.float32)
         self.count = 0
 
     def logs(self, count: int) -> Array:
@@ -96,8 +103,7 @@ class Outline:
         """
         assert 0 < count <= FRAMES, count
         self.count = count
-        rows = self._x[LEAD : LEAD + (count + 2) * STRIDE].reshape(count + 2, STRIDE)
-        return rows[:, : F.BINS]
+        return self._x[: count + 2, LEAD : LEAD + F.BINS]
 
     def outline(self, peaks: Array, first: bool = False, last: bool = False) -> None:
         """Find gradients and peaks. peaks [count + 1, n] in the lows, from the frame before on.
@@ -107,118 +113,26 @@ class Outline:
         x = self.logs(self.count)
         if last:
             x[-1] = x[-2] if first and self.count == 1 else 2.0 * x[-2] - x[-3]
-        self._ramps(x, first)
-        self._steps(x, peaks)
-        self._find_peaks()
-        self._deltas()
-
-    def _ramps(self, x: Array, first: bool) -> None:
-        """Phase over frequency from bin 0 on, up to a constant a frame: the slope over time, summed by trapezoids."""
-        size, flat = self.count * STRIDE, self._x[LEAD:]
-        slope, ramp = self._slope[:size], self._ramp[:size]
-        np.subtract(flat[2 * STRIDE : 2 * STRIDE + size], flat[:size], out=slope)
-        if first:
-            np.multiply(x[2] - x[1], 2.0, out=slope[: F.BINS])
-        slope *= -0.5 * GAMMA / (HOP * F.WINDOW)
-        np.clip(slope, -math.pi, math.pi, out=slope)
-        source, target = (torch.from_numpy(a.reshape(self.count, STRIDE)[:, : F.BINS]) for a in (slope, ramp))
-        for row in range(0, self.count, SERIAL):
-            torch.cumsum(source[row : row + SERIAL], 1, out=target[row : row + SERIAL])
-        slope *= 0.5
-        ramp -= slope
-
-    def _steps(self, x: Array, peaks: Array) -> None:
-        """Phase over time, the mean of this frame's advance and the last one's, beyond a bin's own frequency."""
-        size = self.count * STRIDE
-        steer = self._steer[: size + STRIDE]
-        right, left = self._x[LEAD + 1 :], self._x[LEAD - 1 :]
-        np.subtract(right[: size + STRIDE], left[: size + STRIDE], out=steer)
-        rows = steer.reshape(self.count + 1, STRIDE)
-        rows[:, 0] = 2.0 * (x[:-1, 1] - x[:-1, 0])
-        rows[:, F.BINS - 1] = 2.0 * (x[:-1, -1] - x[:-1, -2])
-        steer *= 0.25 * HOP * F.WINDOW / GAMMA
-        np.clip(steer, -TURN * HOP / F.WINDOW, TURN * HOP / F.WINDOW, out=steer)
-        low = rows[:, :LOW_BINS]
-        low[:] = 0.5 * (nearest_peak(2.0 * low + LOW_CENTRES, peaks) - LOW_CENTRES)
-        np.add(steer[:size], steer[STRIDE:], out=self._step[:size])
-
-    def _find_peaks(self) -> None:
-        """A carrier is a peak of what both frames hold, no more than DROP_NEPERS below the loudest bin within
-        REACH_BINS. Where a frame has none, bin 0 serves. The bins nearest to each hang on it, on ties the one below.
-        """
-        size = self.count * STRIDE
-        shared = self._shared[: size + 2 * LEAD]
-        np.minimum(self._x[LEAD + STRIDE : LEAD + STRIDE + size], self._x[LEAD : LEAD + size], out=shared[LEAD:-LEAD])
-        shared[-LEAD:] = QUIET
-        rises = self._rises[: size + 1]
-        np.greater_equal(shared[LEAD : LEAD + size + 1], shared[LEAD - 1 : LEAD + size], out=rises)
-        peak = self._peak[:size]
-        np.greater(rises[:-1], rises[1:], out=peak)
-        most = self._most_around(size)
-        most -= DROP_NEPERS
-        loud = np.greater(shared[LEAD:-LEAD], most, out=rises[:-1])
-        peak &= loud
-        marks = peak.reshape(self.count, STRIDE)
-        marks[:, 0] |= ~marks.any(1)
-        self.nodes = nodes = np.flatnonzero(peak)
-        self.edges = np.searchsorted(nodes, np.arange(self.count + 1) * STRIDE)
-        starts = np.empty(len(nodes) + 1, np.intp)
-        np.add(nodes[1:], nodes[:-1], out=starts[1:-1])
-        starts >>= 1
-        starts += 1
-        starts[self.edges] = np.arange(self.count + 1) * STRIDE
-        self.spans = np.diff(starts)
-
-    def _most_around(self, size: int) -> Array:
-        """The loudest of +-REACH_BINS around each bin, by doubling, [size]."""
-        here, there = (buffer[: size + 2 * LEAD] for buffer in self._most)
-        values = self._x[LEAD + STRIDE - REACH_BINS : LEAD + STRIDE + size + REACH_BINS]
-        span, width = 1, 2 * REACH_BINS + 1
-        while span < width:
-            step = min(span, width - span)
-            count = len(values) - step
-            np.maximum(values[:-step], values[step:], out=here[:count])
-            values, here, there = here[:count], there, here
-            span += step
-        return values
-
-    def _deltas(self) -> None:
-        """Each node's parent, the node of the frame before on which its bin hung, and what its phase gains on it."""
-        size = self.count * STRIDE
-        gain, ramp = self._step[:size], self._ramp[:size]
-        gain -= ramp
-        gain[STRIDE:] += ramp[:-STRIDE]
-        delta = gain.take(self.nodes)
-        delta += (self.nodes & 7) * np.float32(math.pi / 4)
-        delta -= TURN * np.rint(delta * (1.0 / TURN))
-        self.delta = delta
-        owner = np.repeat(np.arange(len(self.nodes)), self.spans)
-        self.parents = owner.take(self.nodes[self.edges[1] :] - STRIDE)
+        _ramps(self._x, self.count, first, self._ramp)
+        told = self._nodes, self._starts, self._edges
+        _find_nodes(self._x, self.count, self._room, self._marks, *told)
+        _gains(
+            self._x, self.count, np.ascontiguousarray(peaks), self._room, self._ramp, *told, self._parents, self._delta
+        )
 
     def link(self, before: Array | None) -> Array:
         """Phases [BINS] of the block's last frame, of those of the frame before it; None at the start."""
-        edges, delta = self.edges.tolist(), self.delta
-        begin, last = edges[1], edges[-2]
         if before is None:
-            before = self._ramp[: F.BINS] - self._slope[0]
-        self.turned = turned = delta.copy()
-        turned[:begin] += before.take(self.nodes[:begin])
-        parents = self.parents
-        for here, there in itertools.pairwise(edges[1:]):
-            turned[here:there] += turned.take(parents[here - begin : there - begin])
-        after = np.repeat(turned[last:], self.spans[last:])[: F.BINS]
-        after += self._ramp[(self.count - 1) * STRIDE :][: F.BINS]
-        after -= TURN * np.rint(after * (1.0 / TURN))
+            before = self._ramp[0] - self._ramp[0, 0]
+        after = np.empty(F.BINS, np.float32)
+        told = self._nodes, self._starts, self._edges, self._parents, self._delta
+        _link(self.count, self._ramp, *told, before, self._turned, after)
         return after
 
     def phases(self) -> Array:
-        """Centred phases in radians, [count, BINS] with room between rows, within some turns of 0."""
-        result = np.repeat(self.turned, self.spans)
-        result += self._ramp[: len(result)]
-        return result.reshape(self.count, STRIDE)[:, : F.BINS]
-
-
-LOW_CENTRES = (TURN * HOP / F.WINDOW * np.arange(LOW_BINS)).astype(np.float32)
+        """Centred phases in turns [count, BINS], within some turns of 0. They are valid until the next block's."""
+        _fill(self.count, self._ramp, self._starts, self._edges, self._turned, self._phases)
+        return self._phases[: self.count]
 
 
 def draft(log_magnitude: Array, low_db: Array, state: PhaseState, after: Array | None = None) -> Array:
@@ -240,5 +154,157 @@ def draft(log_magnitude: Array, low_db: Array, state: PhaseState, after: Array |
         state.phase = outline.link(state.phase)
         result[first : first + count] = outline.phases()
     state.log_magnitude = whole[-2]
-    result -= math.pi * np.arange(F.BINS, dtype=np.float32)
+    result -= 0.5 * np.arange(F.BINS, dtype=np.float32)
+    result *= np.float32(TURN)
     return result
+
+
+# ---- the loops; x [count + 2, BINS + 2 LEAD] is the block's log-magnitude, from the frame before it on ---------------
+
+
+@compiled
+def _ramps(x: Any, count: int, first: bool, ramp: Any) -> None:
+    """Phase over frequency from bin 0 on, up to a constant a frame: the slope over time, summed by trapezoids."""
+    for t in range(count):
+        before, after, row = x[t + 1] if first and t == 0 else x[t], x[t + 2], ramp[t]
+        scale = _SLOPE + _SLOPE if first and t == 0 else _SLOPE
+        for k in range(_BINS):
+            slope = scale * (after[LEAD + k] - before[LEAD + k])
+            slope = slope if slope > -_HALF else -_HALF
+            row[k] = slope if slope < _HALF else _HALF
+        total = 0.0
+        for k in range(_BINS):
+            slope = row[k]
+            row[k] = total + 0.5 * slope
+            total += slope
+
+
+@compiled
+def _find_nodes(x: Any, count: int, room: Any, marks: Any, nodes: Any, starts: Any, edges: Any) -> None:
+    """A node is a peak of what both frames hold, no more than DROP_NEPERS below the loudest bin within
+    REACH_BINS. Where a frame has none, bin 0 serves. The bins nearest to each hang on it, on ties the one below.
+    """
+    total = 0
+    shared, here, there = room[0], room[1], room[2]
+    for t in range(count):
+        before, row = x[t], x[t + 1]
+        for k in range(_WIDTH):  # room to both sides is quiet in both
+            shared[k] = before[k] if before[k] < row[k] else row[k]
+        _wider(row, 1, here)
+        _wider(here, 2, there)
+        _wider(there, 4, here)
+        _wider(here, 8, there)
+        _wider(there, 9, here)
+        for k in range(_BINS):
+            value = shared[LEAD + k]
+            peak = (value >= shared[LEAD + k - 1]) & (value > shared[LEAD + k + 1])
+            marks[k] = peak & (value > here[LEAD - REACH_BINS + k] - _DROP)
+        begin = total
+        for k in range(_BINS):
+            nodes[total] = k
+            total += marks[k]
+        if total == begin:
+            nodes[total] = 0
+            total += 1
+        edges[t], starts[begin] = begin, 0
+        for n in range(begin + 1, total):
+            starts[n] = ((nodes[n] + nodes[n - 1]) >> 1) + 1
+    edges[count] = total
+
+
+@inlined
+def _wider(row: Any, step: int, out: Any) -> None:
+    """The larger of each entry and the one `step` after it."""
+    for k in range(_WIDTH - step):
+        out[k] = row[k] if row[k] > row[k + step] else row[k + step]
+
+
+@compiled
+def _gains(
+    x: Any,
+    count: int,
+    peaks: Any,
+    room: Any,
+    ramp: Any,
+    nodes: Any,
+    starts: Any,
+    edges: Any,
+    parents: Any,
+    delta: Any,
+) -> None:
+    """Each node's parent, the node of the frame before on which its bin hung, and what its phase gains on it."""
+    here, there = room[0], room[1]
+    _steps(x[0], peaks[0], here)
+    for t in range(count):
+        here, there = there, here
+        _steps(x[t + 1], peaks[t + 1], here)
+        parent = edges[t - 1] if t else 0
+        for n in range(edges[t], edges[t + 1]):
+            k = nodes[n]
+            gain = here[k] + there[k] + np.float32(k & 7) * _MOST_STEER - ramp[t, k]
+            if t:
+                gain += ramp[t - 1, k]
+                while parent + 1 < edges[t] and starts[parent + 1] <= k:
+                    parent += 1
+            parents[n] = parent
+            delta[n] = gain - np.rint(gain)
+
+
+@inlined
+def _steps(row: Any, peaks: Any, out: Any) -> None:
+    """Half of each bin's phase over time, beyond the bin's own frequency; in the lows its nearest peak's."""
+    row[LEAD - 1] = row[LEAD] + row[LEAD] - row[LEAD + 1]
+    row[LEAD + _BINS] = row[LEAD + _BINS - 1] + row[LEAD + _BINS - 1] - row[LEAD + _BINS - 2]
+    for k in range(_BINS):
+        steer = (row[LEAD + k + 1] - row[LEAD + k - 1]) * _STEER
+        steer = steer if steer > -_MOST_STEER else -_MOST_STEER
+        out[k] = steer if steer < _MOST_STEER else _MOST_STEER
+    row[LEAD - 1] = row[LEAD + _BINS] = _QUIET
+    for k in range(LOW_BINS):
+        centre = _BIN_TURNS * np.float32(k)
+        own = out[k] + out[k] + centre
+        least, nearest = np.float32(1e9), own
+        for n in range(len(peaks)):
+            apart = abs(peaks[n] * _TURNS - own)
+            if apart < least:
+                least, nearest = apart, peaks[n] * _TURNS
+        if least < _NEAR_TURNS:
+            out[k] = _HALF * (nearest - centre)
+
+
+@compiled
+def _link(
+    count: int,
+    ramp: Any,
+    nodes: Any,
+    starts: Any,
+    edges: Any,
+    parents: Any,
+    delta: Any,
+    before: Any,
+    turned: Any,
+    after: Any,
+) -> None:
+    """Each node's phase less the ramp, of phases `before`; and all phases `after` the block's last frame."""
+    for n in range(edges[1]):
+        phase = delta[n] + before[nodes[n]]
+        turned[n] = phase - np.rint(phase)
+    for n in range(edges[1], edges[count]):
+        phase = delta[n] + turned[parents[n]]
+        turned[n] = phase - np.rint(phase)
+    for n in range(edges[count - 1], edges[count]):
+        end = starts[n + 1] if n + 1 < edges[count] else _BINS
+        for k in range(starts[n], end):
+            phase = turned[n] + ramp[count - 1, k]
+            after[k] = phase - np.rint(phase)
+
+
+@compiled
+def _fill(count: int, ramp: Any, starts: Any, edges: Any, turned: Any, out: Any) -> None:
+    """Phases of all bins."""
+    for t in range(count):
+        row, target = ramp[t], out[t]
+        for n in range(edges[t], edges[t + 1]):
+            end, offset = starts[n + 1] if n + 1 < edges[t + 1] else _BINS, turned[n]
+            for k in range(starts[n], end):
+                target[k] = offset + row[k]

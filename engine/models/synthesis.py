@@ -19,18 +19,10 @@ from torch import Tensor
 
 from engine.models import features as F
 from engine.models import noise, phase
-from engine.models.vocoder import (
-    MIDDLE_SPREAD_DB,
-    NEPER_DB,
-    NOISE_SPREAD_DB,
-    TONE_SPREAD_DB,
-    Levels,
-    spread_bands,
-)
+from engine.models.vocoder import NEPER_DB, Levels
 from engine.models.voice import HOP, Array, Piece, Planes, Voice
 
 MOST_THREADS = 4
-SHARPNESS = 2.0 / (NOISE_SPREAD_DB - TONE_SPREAD_DB)
 
 
 def cores() -> int:
@@ -49,7 +41,7 @@ class Synthesis:
         self.vocoder = vocoder
         self.state = phase.PhaseState()
         self.position = 0
-        self.tail = np.zeros((2, F.WINDOW - HOP), np.float32)
+        self.tail = np.zeros((F.WINDOW - HOP, 2), np.float32)
         self.voices = [Voice()]
         number = min(cores() if threads is None else threads, MOST_THREADS)
         self._helpers = ThreadPoolExecutor(number - 1, "synthesis") if number > 1 else None
@@ -67,26 +59,38 @@ class Synthesis:
 
     @torch.no_grad()
     def levels(self, features: Tensor) -> tuple[Array, Array]:
-        """Levels in dB and doubts [2, 2 T, BINS] of features [T, CHANNELS]; see `doubts`."""
+        """Levels [2, 2 T, BINS] and spreads [2, 2 T, SPREADS] in dB of features [T, CHANNELS]."""
         mel = torch.stack([features[:, : F.MELS], features[:, F.MELS : 2 * F.MELS]])
         low = features[None, :, 2 * F.MELS :].expand(2, -1, -1)
         level, spread = self.vocoder(mel, low)
-        return level.float().numpy(), doubts(spread.float())
+        return level.float().numpy(), spread.float().numpy()
 
-    def speak(self, level: Array, doubt: Array, low: Array, first: int = 0, count: int | None = None) -> Array:
-        """The sound [256 count, 2] of frames first ... first + count of levels and doubts [2, N, BINS].
+    def speak(self, level: Array, spread: Array, low: Array, first: int = 0, count: int | None = None) -> Array:
+        """The sound [256 count, 2] of frames first ... first + count of levels [2, N, BINS] and spreads
+        [2, N, SPREADS] in dB.
 
         The frames around them are looked at, and where there are none the levels hold still. low [count / 2,
         LOW_BANDS]: long-window levels of the feature frames that are spoken.
         """
-        return self.finish(self.begin(level, doubt, low, first, count))
+        return self.finish(self.begin(level, spread, low, first, count))
 
-    def begin(self, level: Array, doubt: Array, low: Array, first: int = 0, count: int | None = None) -> Piece:
+    def begin(self, level: Array, spread: Array, low: Array, first: int = 0, count: int | None = None) -> Piece:
         """Put a piece before the helpers; `finish` it before the next begins. See `speak`."""
         count = level.shape[1] - first if count is None else count
         peaks = self.state.peaks_of(low, 2)
         common, own = self._planes()
-        piece = Piece(level, doubt, first, count, peaks, self.state, self.position, common, own)
+        level, spread = np.ascontiguousarray(level), np.ascontiguousarray(spread)
+        piece = Piece(
+            np.ascontiguousarray(level),
+            np.ascontiguousarray(spread),
+            first,
+            count,
+            peaks,
+            self.state,
+            self.position,
+            common,
+            own,
+        )
         helpers = min(self._helpers_count, len(piece.blocks) - 1)
         while len(self.voices) <= helpers:
             self.voices.append(Voice())
@@ -114,26 +118,14 @@ class Synthesis:
 
     def _joined(self, piece: Piece) -> Array:
         """The blocks' sound one over the other, [256 count, 2]; the rest is kept for the next piece."""
-        whole = np.zeros((2, piece.count * HOP + F.WINDOW - HOP), np.float32)
-        whole[:, : self.tail.shape[1]] = self.tail
+        whole = np.zeros((piece.count * HOP + F.WINDOW - HOP, 2), np.float32)
+        whole[: len(self.tail)] = self.tail
         for (first, _), sound in zip(piece.blocks, piece.sound, strict=True):
-            whole[:, first * HOP : first * HOP + sound.shape[1]] += sound
-        self.tail = whole[:, piece.count * HOP :].copy()
-        return whole[:, : piece.count * HOP].T
+            whole[first * HOP : first * HOP + len(sound)] += sound
+        self.tail = whole[piece.count * HOP :].copy()
+        return whole[: piece.count * HOP]
 
     def push(self, features: Tensor) -> Array:
         """Samples [512 T, 2] of features [T, CHANNELS] dB; the first lies 1024 before frame 0's centre."""
-        level, doubt = self.levels(features)
-        return self.speak(level, doubt, features[:, 2 * F.MELS :].numpy())
-
-
-def doubts(spread: Tensor) -> Array:
-    """How unsure levels are, [2, T, BINS], of spreads in dB [2, T, SPREADS]: tanh is -1 for a tone and 1 for noise.
-
-    The spreads are interpolated onto bins, band by band: a bin lies between two of their points.
-    """
-    result = torch.empty(*spread.shape[:-1], F.BINS)
-    flat, source = result.view(-1, F.BINS), ((spread - MIDDLE_SPREAD_DB) * SHARPNESS).reshape(-1, spread.shape[-1])
-    for band in spread_bands():
-        torch.mm(source[:, band.points], band.weights, out=flat[:, band.bins])
-    return result.numpy()
+        level, spread = self.levels(features)
+        return self.speak(level, spread, features[:, 2 * F.MELS :].numpy())

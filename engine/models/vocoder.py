@@ -7,11 +7,9 @@ whose texture and phase are natural, instead of from the smooth mean.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +22,6 @@ from engine.models.codec import Residual
 
 HOP = lows.HOP
 SPREADS = 64
-BAND_EDGES = (0, 64, 256, F.BINS)
 SPREAD_POINTS_HZ = np.geomspace(60.0, 20_000.0, SPREADS)
 FLOOR_DB = -100.0
 NOISE_SPREAD_DB = 5.0
@@ -52,25 +49,6 @@ def bin_interpolation(points_hz: NDArray[np.float64]) -> Tensor:
 def spread_map() -> Tensor:
     """Matrix [SPREADS, BINS] from spreads to bins; not to be changed in place."""
     return bin_interpolation(SPREAD_POINTS_HZ)
-
-
-class Band(NamedTuple):
-    """Bins that lie between few of the spreads' points, and the part of `spread_map` that is theirs."""
-
-    points: slice
-    bins: slice
-    weights: Tensor
-
-
-@lru_cache(maxsize=1)
-def spread_bands() -> tuple[Band, ...]:
-    """`spread_map` without most of its zeros."""
-    bands = []
-    for first, last in itertools.pairwise(BAND_EDGES):
-        used = spread_map()[:, first:last].any(1).nonzero()[:, 0]
-        points = slice(int(used[0]), int(used[-1]) + 1)
-        bands.append(Band(points, slice(first, last), spread_map()[points, first:last].contiguous()))
-    return tuple(bands)
 
 
 class Vocoder(nn.Module):

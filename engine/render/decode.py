@@ -34,10 +34,11 @@ TRIM_FRAMES = 512
 
 
 class Ahead(NamedTuple):
-    """A piece that the network has seen: levels and doubts [2, N, BINS] of which `inside` on counts, lows, gain."""
+    """A piece that the network has seen: levels [2, N, BINS] and spreads [2, N, SPREADS], of which those from `inside`
+    on count, the lows and the gain."""
 
     levels: NDArray[np.float32]
-    doubt: NDArray[np.float32]
+    spread: NDArray[np.float32]
     low: NDArray[np.float32]
     inside: int
     gain: NDArray[np.float32] | np.float32
@@ -105,21 +106,22 @@ class Decoder:
 
     def begin(self, ahead: Ahead) -> Begun:
         """Have helpers work on a piece beside what follows."""
-        piece = self.synthesis.begin(ahead.levels, ahead.doubt, ahead.low, ahead.inside, 2 * len(ahead.low))
+        piece = self.synthesis.begin(ahead.levels, ahead.spread, ahead.low, ahead.inside, 2 * len(ahead.low))
         return Begun(piece, ahead.gain)
 
     def finish(self, begun: Begun) -> Audio:
         """The samples of a piece that was begun."""
         sound = self.synthesis.finish(begun.piece)
-        return np.multiply(sound, begun.gain, out=np.empty(sound.shape, np.float32))
+        sound *= begun.gain
+        return sound
 
     def look(self, frames: int) -> Ahead:
         """What the network says of the next `frames`, which count as spoken."""
         first = max(0, self.spoken - VOCODER_REACH)
         last = min(len(self.features), self.spoken + frames + VOCODER_REACH)
-        levels, doubt = self.synthesis.levels(self.features[first:last])
+        levels, spread = self.synthesis.levels(self.features[first:last])
         low = self.features[self.spoken : self.spoken + frames, 2 * F.MELS :].numpy()
-        ahead = Ahead(levels, doubt, low, 2 * (self.spoken - first), self._gain(frames))
+        ahead = Ahead(levels, spread, low, 2 * (self.spoken - first), self._gain(frames))
         self.spoken += frames
         self._let_go()
         return ahead
