@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from engine.control import within
+from engine.control.refine import Refiner
 from engine.controls import check
 from engine.diffusion import restart
 from engine.errors import BadRequest
@@ -60,6 +63,34 @@ def test_what_lies_between_two_holes_keeps_its_very_samples(renderer: ModelRende
     assert not np.array_equal(take.audio[3 * BAR - SEAM : 3 * BAR], held[3 * BAR - SEAM : 3 * BAR])
     for hole in (slice(0, BAR - SEAM), slice(3 * BAR, 4 * BAR - SEAM)):
         assert float(np.abs(take.audio[hole] - held[hole]).mean()) > 0.005
+
+
+def test_a_fill_is_refined_where_it_is_new_and_nowhere_else(
+    renderer: ModelRenderer, source: Audio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(within, "Refiner", partial(Refiner, rate=0.3, hold=0.0))
+    curve = (CurvePoint(beat=0.0, db=-40.0), CurvePoint(beat=12.0, db=-40.0))
+    asked = {"edit": "fill", "at_bar": 1, "bars": 3, "keep": (1,), "intensity": curve}
+    plain, refined = (follow(renderer, source, **asked, **more) for more in ({}, {"refine": "3"}))
+    assert any("Refined in 6 iterations" in line for line in refined.rendered.remarks), "three in each of two holes"
+    held = slice(BAR, 2 * BAR - SEAM)
+    assert np.array_equal(refined.audio[held], source[2 * BAR : 3 * BAR - SEAM])
+    assert not np.array_equal(refined.audio, plain.audio)
+
+
+def test_bars_at_the_front_are_refined(renderer: ModelRenderer, source: Audio) -> None:
+    curve = (CurvePoint(beat=0.0, db=-40.0), CurvePoint(beat=4.0, db=-40.0))
+    took = follow(renderer, source, edit="front", bars=1, intensity=curve, refine="1")
+    assert len(took.audio) == BAR and any("Refined in" in line for line in took.rendered.remarks)
+    nothing = follow(renderer, source, edit="front", bars=1, refine="1")
+    assert any("nothing to refine towards" in line for line in nothing.rendered.remarks)
+
+
+@pytest.mark.parametrize("edit", ["vary", "loop"])
+def test_what_does_not_begin_from_noise_is_not_refined(edit: str) -> None:
+    place = {"kind": "continue", "source": "a.wav", "at_bar": 0} if edit == "vary" else {"kind": "generate"}
+    with pytest.raises(BadRequest, match="searches the noise that bars begin from"):
+        check(Request(id="e", bars=1, tempo="120", edit=edit, refine="4", **place))  # type: ignore[arg-type]
 
 
 def test_what_comes_after_shapes_a_fill(renderer: ModelRenderer, source: Audio) -> None:

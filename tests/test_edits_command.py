@@ -129,7 +129,7 @@ REFUSED = (
     (("extend",), "exactly one of --front"),
     (("fill", "--bars", "3", "--chords", "Am H"), "not known"),
     (("fill", "--bars", "3", "--intensity", "0:-20,5:-20"), "past the end"),
-    (("fill", "--bars", "3", "--refine", "5"), "refine"),
+    (("vary", "--bars", "3", "--refine", "5"), "begins from what its bars hold"),
 )
 
 

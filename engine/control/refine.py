@@ -30,6 +30,7 @@ from engine.render.sample import spans
 from engine.types import Request
 
 PAST_FRAMES = 128
+NOTHING = "There is nothing to refine towards: give a curve, a melody, a form or words."
 HOLD = 1.0
 
 
@@ -201,7 +202,7 @@ def refined(
     assert request.refine is not None
     targets = wanted(request, place, material, networks.listener)
     if not targets:
-        place.remarks.append("There is nothing to refine towards: give a curve, a melody, a form or words.")
+        place.remarks.append(NOTHING)
     refiner = Refiner(networks, targets, budget or budget_of(request.refine), ADAPTIVE)
     yield from refiner.latents(material, place.latents, request.steps, guidance, seed, cancelled, progress)
     if targets:

@@ -1,4 +1,4 @@
-"""Refinement where targets act on a part of the new bars: the search is there, and the rest stays as it was.
+"""Refinement between bars that stay: where targets act on a part of the new bars, and of the bars of an edit.
 
 Bars are made as if those targets had not been given (searched themselves, where something else is wanted of them),
 then the noise of the stretches is searched between what was made (`engine.render.stretches`).
@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from engine.control.optimise import ADAPTIVE, Step
-from engine.control.refine import PAST_FRAMES, Refiner, refined
+from engine.control.refine import NOTHING, PAST_FRAMES, Refiner, refined
 from engine.control.surrogate import Objective, Path
 from engine.control.wanted import budget_of, wanted
+from engine.models import features as F
 from engine.models.codec import LATENTS
 from engine.models.load import Networks
 from engine.render.condition import Material, Place
@@ -62,8 +63,10 @@ class Mender:
         noises = self.refiner.noises(generator, extra, (1, high - low, LATENTS), self.steps)
         path = Path(self.refiner.networks.student, given, self.guidance, noises[1:], self.refiner.gamma)
         codec = self.refiner.networks.codec
-        with torch.no_grad():
-            before = codec.decode(line.latents[None, low + line.before : first + line.before])[:, -PAST_FRAMES:]
+        before = torch.zeros(1, 0, F.CHANNELS)
+        if low < first:
+            with torch.no_grad():
+                before = codec.decode(line.latents[None, low + line.before : first + line.before])[:, -PAST_FRAMES:]
         objective = Objective(codec, self.refiner.targets, first - low, first, before)
 
         def told(step: Step) -> None:
@@ -107,4 +110,24 @@ def refined_parts(
     refiner = Refiner(networks, wanted(request, place, material, networks.listener), budget, ADAPTIVE)
     made = Mender(refiner, edited, material, guidance, request.steps, cancelled, progress, first_share).make(seed)
     place.remarks.append(refiner.sentence())
+    return made
+
+
+def refined_edit(
+    networks: Networks,
+    edited: Edited,
+    request: Request,
+    place: Place,
+    material: Material,
+    guidance: Tensor,
+    seed: int,
+    cancelled: Callable[[], bool],
+    progress: Callable[[float], None],
+) -> Tensor:
+    """Latents [n, 64] of a fill or of bars at the front whose noise is searched; what stays is what it was."""
+    assert request.refine is not None
+    targets = wanted(request, place, material, networks.listener)
+    refiner = Refiner(networks, targets, budget_of(request.refine), ADAPTIVE)
+    made = Mender(refiner, edited, material, guidance, request.steps, cancelled, progress).make(seed)
+    place.remarks.append(refiner.sentence() if targets else NOTHING)
     return made

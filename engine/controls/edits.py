@@ -10,6 +10,11 @@ from engine.timing.anchoring import TOLERANCE_MS
 from engine.types import Only, Request
 
 IN_THE_MIDDLE = ("fill", "vary")
+FROM_NOISE = ("fill", "front")
+NO_NOISE = {
+    "vary": "a variation begins from what its bars hold",
+    "loop": "a loop's end is made to fit a beginning that is there by then",
+}
 
 
 def check_edit(request: Request) -> None:
@@ -23,8 +28,10 @@ def check_edit(request: Request) -> None:
         raise BadRequest("An edit replaces bars of the source, under sounds with them: ask for one of them.")
     if request.edit != "loop" and request.strengths.context == 0:
         raise BadRequest(f"The edit {request.edit!r} lives on its context; leave strengths.context away.")
-    if request.refine is not None:
-        raise BadRequest("refine goes with plain generations and continuations; leave it away for an edit.")
+    if request.refine is not None and request.edit not in FROM_NOISE:
+        raise BadRequest(
+            f"refine searches the noise that bars begin from, but {NO_NOISE[request.edit]}; leave one of them away."
+        )
     if request.at_beat:
         raise BadRequest("An edit makes whole bars; leave at_beat away.")
     if request.edit in IN_THE_MIDDLE and request.at_bar is None:

@@ -47,8 +47,6 @@ def check_form(request: Request) -> None:
     """Raises BadRequest where form and refine cannot be followed."""
     if request.refine is not None:
         parse_refine(request.refine)
-        if request.edit is not None:
-            raise BadRequest(f"An edit cannot be refined yet; leave edit ({request.edit}) or refine away.")
     if request.form is not None:
         parse_form(request.form, request.bars)
         if request.refine is None and request.plan in (False, "auto"):

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from engine.bundle import Bundle
 from engine.control.refine import refined, rising
-from engine.control.within import refined_parts
+from engine.control.within import refined_edit, refined_parts
 from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import PATCH
 from engine.models.load import Networks
-from engine.models.prompt import sentence_encoder
+from engine.models.prompt import sentence_encoder, sharpened
 from engine.render.adherence import Collected, Judge
 from engine.render.condition import Material, Place, PromptSense, gather, place_of
 from engine.render.crops import apart, at_once, in_pieces
@@ -125,7 +125,8 @@ class ModelRenderer:
 
     def _read(self, text: str) -> NDArray[np.float32]:
         with torch.no_grad():
-            vector = self.networks.prompt(sentence_encoder().embed([text]))[0]
+            head = self.networks.prompt
+            vector = sharpened(head(sentence_encoder().embed([text]))[0], head.styles)
         return np.asarray(vector.numpy(), np.float32)
 
     def render(
@@ -260,7 +261,11 @@ class ModelRenderer:
         elif isinstance(edited, Looped):
             speak = partial(self._speak, request, material, seed, cancelled)
             edited = edited.edited(torch.cat(list(plain)), material, speak, self.made_by.encode, check)
-        made = edited.make(self.made_by, material, request.steps, guidance, seed, check)
+        if request.refine is not None:
+            asked = request, place, material, guidance, seed, cancelled, progress
+            made = refined_edit(self.networks, edited, *asked)
+        else:
+            made = edited.make(self.made_by, material, request.steps, guidance, seed, check)
         yield from in_pieces(made, 3)
 
     def _speak(
