@@ -20,7 +20,7 @@ from engine import bundle, controls
 from engine.errors import BadAudio, BadRequest
 from engine.models.joint import Joint
 from engine.models.load import Networks
-from engine.models.prompt import sentence_encoder
+from engine.models.prompt import sentence_encoder, sharpened
 from engine.render.generate import ModelRenderer
 from engine.render.reference import HEARD_SECONDS, References
 from engine.types import PromptPart, Request, Strengths
@@ -117,7 +117,7 @@ def test_texts_and_files_mix_by_weight(networks: Networks, sealed: bundle.Bundle
         return sense.vector
 
     audio = vector(style=file)
-    text = networks.prompt(sentence_encoder().embed(["slow jazz"]))[0].numpy()
+    text = sharpened(networks.prompt(sentence_encoder().embed(["slow jazz"]))[0], len(STYLES)).numpy()
     np.testing.assert_allclose(audio, References(networks).vector(file))
     assert audio[: len(STYLES)].sum() == pytest.approx(1.0, abs=1e-5) and np.abs(audio - text).max() > 1e-3
     both = vector(prompts=(PromptPart(text="slow jazz", weight=3.0), PromptPart(audio=file, weight=1.0)))
@@ -128,6 +128,15 @@ def test_texts_and_files_mix_by_weight(networks: Networks, sealed: bundle.Bundle
     np.testing.assert_allclose(vector(prompts=(PromptPart(text="slow jazz", weight=0.0),), style=file), audio)
     assert renderer.prompt_sense(ask(style=file, strengths=Strengths(prompt=0.0))).vector is None
     assert renderer.prompt_sense(ask()).vector is None
+
+
+def test_words_are_sharpened_and_a_tie_stays_one() -> None:
+    vector = torch.tensor([0.5, 0.3, 0.2, 0.9, 0.1])
+    sharp = sharpened(vector, 3)
+    assert float(sharp[:3].sum()) == pytest.approx(1.0) and sharp[0] > 0.5 and sharp[2] < 0.2
+    assert torch.equal(sharp[3:], vector[3:])
+    even = sharpened(torch.tensor([0.5, 0.5, 0.0]), 3)
+    assert even.tolist() == pytest.approx([0.5, 0.5, 0.0])
 
 
 def test_a_style_reaches_the_sound(networks: Networks, sealed: bundle.Bundle, tmp_path: Path) -> None:
