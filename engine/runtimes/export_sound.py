@@ -12,6 +12,9 @@ from engine.models.codec import LATENTS, LOW_AT, LOW_WIDTH, MEL_WIDTH, PATCH, SC
 from engine.models.vocoder import FLOOR_DB, SPREADS, Vocoder
 from engine.runtimes.graph import CONTRIB, Graph
 
+LEVEL_EDGES = (0, 32, 64, 128, 256, 512, F.BINS)
+"""Bands of bins; each lies between few mels."""
+
 
 def _residual(graph: Graph, x: str, block: Residual, int8: bool) -> str:
     hidden = graph.convolution(graph.layer_norm(x, block.norm), block.conv, int8)
@@ -92,7 +95,7 @@ def vocoder_graph(model: Vocoder, int8: frozenset[str], half: bool = False) -> G
         x = _residual(graph, x, block, "vocoder" in int8)
     hidden = graph.layer_norm(x, model.norm)
     fine = graph.linear(hidden, 20.0 * model.level.weight, 20.0 * model.level.bias, "level" in int8)
-    base = graph.op("Unsqueeze", graph.linear(mel, model.level_map.T), graph.constant([2]))
+    base = graph.op("Unsqueeze", graph.banded(mel, model.level_map.T, LEVEL_EDGES), graph.constant([2]))
     level = graph.add(_in_pairs(graph, fine, F.BINS), base)
     level = graph.op("Clip", level, graph.constant(FLOOR_DB), graph.constant(6.0))
     graph.output(level, "level", "B", "T", 2, F.BINS)

@@ -6,6 +6,7 @@ of ONNX Runtime's own domain are used where they fuse several of ONNX's.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,12 @@ class Graph:
         return self.op("Cast", name, to=TensorProto.FLOAT16) if self.half else name
 
     def output(self, value: str, name: str, *shape: int | str) -> None:
-        self.nodes.append(helper.make_node("Cast", [value], [name], to=TensorProto.FLOAT))
+        """Call what a node gives by the name of an output; what this was called before is forgotten."""
+        if self.half:
+            self.nodes.append(helper.make_node("Cast", [value], [name], to=TensorProto.FLOAT))
+        for node in [] if self.half else self.nodes:
+            for names in (node.input, node.output):
+                names[:] = [name if found == value else found for found in names]
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def constant(self, value: Tensor | NDArray[Any] | float | Sequence[int]) -> str:
@@ -119,6 +125,15 @@ class Graph:
         if bias is not None:
             names.append(self.constant(bias))
         return self.op("MatMulIntegerToFloat", *(names if bias is not None else names[:-1]), domain=CONTRIB)
+
+    def banded(self, x: str, weight: Tensor | Array, edges: Sequence[int]) -> str:
+        """x [..., in] times weight [out, in], most of it 0, in bands of rows: of each only the columns in use."""
+        rows, parts = array(weight), []
+        for first, last in itertools.pairwise(edges):
+            used = np.flatnonzero(rows[first:last].any(0))
+            begin, end = int(used[0]), int(used[-1]) + 1
+            parts.append(self.linear(self.cut(x, begin, end, -1), rows[first:last, begin:end]))
+        return self.op("Concat", *parts, axis=-1)
 
     def convolution(self, x: str, layer: nn.Conv1d, int8: bool) -> str:
         """A convolution of width 3 over time, x [B, T, in] to [B, T, out], as one product of three shifted copies."""

@@ -30,7 +30,7 @@ from engine.bundle import MANIFEST, Bundle, sha256
 from engine.models.load import Networks
 from engine.runtimes.onnx_cpu import GRAPHS
 
-EXPORTER = 1
+EXPORTER = 2
 KEPT = 3
 FILES = "files.json"
 PROBE = "probe.safetensors"
