@@ -108,10 +108,15 @@ def _table(used: Sequence[str], rows: Sequence[str]) -> list[str]:
 
 
 def _together(values: Mapping[str, Any], used: Sequence[str]) -> dict[str, list[float]]:
-    """Processor seconds of all clips by column."""
-    rows = [row for metric, row in values.items() if metric.startswith(CPU)]
+    """Processor seconds of all clips by column, those with a target on a part left out (they are made twice)."""
+    rows = [row for metric, row in whole(values).items() if metric.startswith(CPU)]
     found = {name: [value for row in rows for value in row.get(name, {}).values()] for name in used}
     return {name: one for name, one in found.items() if one}
+
+
+def whole(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the seconds of targets that act on a part."""
+    return {metric: row for metric, row in values.items() if metric != f"{CPU}, part"}
 
 
 def _reached(line: Line) -> list[str]:
@@ -128,7 +133,7 @@ def _reached(line: Line) -> list[str]:
     for metric, column, target, least in asked:
         if column in rows.get(metric, {}):
             told.append(_verdict(metric, column, rows[metric][column], target, least))
-    cost = ratios(values, FREE, [TRAINED], CPU).get(TRAINED)
+    cost = ratios(whole(values), FREE, [TRAINED], CPU).get(TRAINED)
     if cost:
         told.append(_verdict("processor seconds over the uncontrolled render's", TRAINED, summary(cost), 1.05, False))
     for name in (ONE, STEPPED):
