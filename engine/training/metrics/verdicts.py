@@ -55,6 +55,8 @@ FIGURES = (
     Figure("seams: spectrum within 3 dB, share", ("seams", "within_target"), low=0.8),
     Figure("right style from phrasings that were seen", ("text", "rows", "seen", "style"), low=0.8),
     Figure("right style from other words", ("text", "rows", "unseen", "style"), low=0.8),
+    Figure("right style, planned first, seen", ("text", "rows", "seen, planned first", "style"), low=0.8),
+    Figure("right style, planned first, other words", ("text", "rows", "unseen, planned first", "style"), low=0.8),
     Figure("seen less unseen", ("text", "gap"), -0.1, 0.1),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Does a prompt lead to its style, also in words that no training saw?"""
+"""Does a prompt lead to its style, also in words that no training saw? As a live render makes it, and planned first."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from engine.types import PromptPart, Request
 A_STYLE = 4
 SECONDS = 6.0
 KINDS = ("seen", "unseen")
+PLANNED = "{}, planned first"
 
 
 def style_songs(bench: Bench) -> dict[str, Song]:
@@ -31,7 +32,13 @@ def style_songs(bench: Bench) -> dict[str, Song]:
     return dict(sorted(found.items()))
 
 
-def requests(bench: Bench, kind: str) -> list[tuple[str, Request]]:
+def kinds(bench: Bench) -> list[tuple[str, str, bool]]:
+    """(name, kind of phrasings, whether `generate` would plan first): planned ones where the bundle has a planner."""
+    named = [(kind, kind, False) for kind in KINDS]
+    return named + [(PLANNED.format(kind), kind, True) for kind in KINDS if bench.renderer.planning.file.exists()]
+
+
+def requests(bench: Bench, kind: str, planned: bool = False) -> list[tuple[str, Request]]:
     """(style, request) for `A_STYLE` phrasings of each style, in a held-out song's tempo and meter."""
     found: list[tuple[str, Request]] = []
     for style, song in style_songs(bench).items():
@@ -40,7 +47,7 @@ def requests(bench: Bench, kind: str) -> list[tuple[str, Request]]:
             bars = whole_bars(song.tempo_map, SECONDS)
             request = Request(
                 id=f"{kind}-{len(found)}", kind="generate", bars=bars, tempo=song.facts["tempo"], meter=song.meter,
-                seed=FIRST_SEED + index, prompts=(PromptPart(text=text),),
+                seed=FIRST_SEED + index, prompts=(PromptPart(text=text),), plan="auto" if planned else False,
             )  # fmt: skip
             found.append((style, request))
     return found
@@ -62,23 +69,23 @@ def measure(bench: Bench) -> dict[str, Any]:
         return {"missing": "No held-out song has a style that this bundle names: prompts cannot be judged."}
     by_style: dict[str, dict[str, float]] = {}
     with voices.crew(bench) as pool:
-        for kind in KINDS:
-            asked = requests(bench, kind)
+        for name, kind, planned in kinds(bench):
+            asked = requests(bench, kind, planned)
             styles, texts = [style for style, _ in asked], [request.prompts[0].text for _, request in asked]
-            about = ["text", kind, texts, [str(request) for _, request in asked], sound_key(bench)]
+            about = ["text", name, texts, [str(request) for _, request in asked], sound_key(bench)]
 
-            def make(asked: list[tuple[str, Request]] = asked, kind: str = kind) -> voices.Rows:
+            def make(asked: list[tuple[str, Request]] = asked, name: str = name) -> voices.Rows:
                 parts = pool.map(voices.describe_rendered, [request for _, request in asked])
-                return voices.joined(list(bench.track(parts, f"text: {kind}", len(asked))))
+                return voices.joined(list(bench.track(parts, f"text: {name}", len(asked))))
 
             logp = kept(bench, about, make)["logp"].astype(np.float64)
             right = scores.right_style(logp, judging.labels_of(bench, styles))
             groups = np.unique(styles, return_inverse=True)[1].astype(np.int64)
-            results["rows"][kind] = {
+            results["rows"][name] = {
                 "style": scores.clustered_mean(right, groups),
                 "head": scores.clustered_mean(named(bench, texts, styles), groups),
             }
-            by_style[kind] = {s: float(right[groups == i].mean()) for i, s in enumerate(sorted(set(styles)))}
+            by_style[name] = {s: float(right[groups == i].mean()) for i, s in enumerate(sorted(set(styles)))}
     ceiling = C.windows_of(bench.songs, max(8, bench.clips))[0]
     labels = judging.labels_of(bench, [clip.style for clip in ceiling])
     logp = judging.hear_stored(judge, ceiling)["logp"].astype(np.float64)
@@ -97,8 +104,11 @@ def table(results: dict[str, Any]) -> Table:
         "held-out": "held-out clips (ceiling of the judge)", "seen": "phrasings that training saw",
         "unseen": "phrasings in other words",
     }  # fmt: skip
+    names |= {PLANNED.format(kind): PLANNED.format(names[kind]) for kind in KINDS}
     rows = []
     for kind, name in names.items():
+        if kind not in results["rows"]:
+            continue
         row = results["rows"][kind]
         rows.append([name, shown(row["style"], 2), shown(row["head"], 2), str(row["style"]["n"])])
     seen_, unseen = results["by_style"]["seen"], results["by_style"]["unseen"]
@@ -110,6 +120,7 @@ def table(results: dict[str, Any]) -> Table:
         " 0.80, and within 10 points.",
         f"{results['styles']} styles, up to {A_STYLE} phrasings of each kind, 6 s rendered as a user would get them, in"
         " the tempo and meter of a held-out song of the style and with nothing else given. Intervals over styles.",
+        "Planned first: as `attacca generate` does where nothing but words is told; live renders do not.",
         f"Weakest: {weak}.",
     ]
     return Table(title, header, rows, remarks)
