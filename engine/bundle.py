@@ -21,7 +21,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 CARD = "MODEL_CARD.md"
 MODULES = ("codec", "vocoder", "student", "prompt", "listener")
-DEFAULT = Path(__file__).parent / "bundles" / "attacca-v2"
+DEFAULT = Path(__file__).parent / "bundles" / "attacca-v3"
 
 
 @dataclass(frozen=True)
