@@ -18,7 +18,7 @@ from typing import Any
 
 STAGES = (
     ("condition", "engine.render.generate", "gather"),
-    ("sample", "engine.render.generate", "latents"),
+    ("sample", "engine.render.windows", "latents"),
     ("codec", "engine.render.decode", "Decoder.push"),
     ("vocoder", "engine.models.synthesis", "Synthesis.levels"),
     ("phases and iSTFT", "engine.models.synthesis", "Synthesis.begin"),

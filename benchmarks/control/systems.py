@@ -34,6 +34,7 @@ from engine.render.generate import ModelRenderer
 from engine.render.past import UNSURE
 from engine.render.sample import spans
 from engine.render.strengths import strengths_of
+from engine.render.windows import Job
 from engine.training.metrics.rows import file_key
 from engine.training.metrics.systems import load_teacher
 from engine.types import Audio, BarAudio, Request
@@ -92,11 +93,10 @@ class Bench(ModelRenderer):
         super().__init__(*given)
         self.search: Found = {}
 
-    def _windows(self, request: Request, place: Place, material: Material, seed: int, *more: Any) -> Iterator[Tensor]:
+    def _windows(self, job: Job) -> Iterator[Tensor]:
         if self.windows is None:
-            yield from super()._windows(request, place, material, seed, *more)
-        else:
-            yield from self.windows(request, place, material, seed)
+            return super()._windows(job)
+        return self.windows(job.request, job.place, job.material, job.seed)
 
     def sound(self, request: Request, inline: Audio | None, windows: Windows | None = None) -> Sound:
         """Render a request."""

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.bundle import Bundle
-from engine.control.refine import refined, rising
-from engine.control.within import refined_edit, refined_parts
+from engine.control.refine import rising
 from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import PATCH
@@ -27,22 +26,17 @@ from engine.models.load import Networks
 from engine.models.prompt import sentence_encoder, sharpened
 from engine.render.adherence import Collected, Judge
 from engine.render.condition import Material, Place, PromptSense, gather, place_of
-from engine.render.crops import apart, at_once, in_pieces
 from engine.render.decode import PRE_SAMPLES, Begun, Decoder
-from engine.render.edits import Edited, edit_of
 from engine.render.fit import Fitter
 from engine.render.level import carried_gain_db, part_gain_db
 from engine.render.line import AFTER
-from engine.render.looping import Looped
 from engine.render.past import UNSURE, Pasts
 from engine.render.planned import Planning, heard_before
 from engine.render.reference import References
 from engine.render.rehearse import rehearse
 from engine.render.ringing import ringing
-from engine.render.sample import latents
 from engine.render.source import Check, unchecked
-from engine.render.strengths import strengths_of
-from engine.render.stretches import Stretched, freed, holes_of, named
+from engine.render.windows import Job, edited_of, windows
 from engine.runtimes.base import Runtime
 from engine.runtimes.eager import TorchRuntime
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, InlineAudio, PromptPart, Rendered, Request
@@ -148,7 +142,7 @@ class ModelRenderer:
         sense, reach = self.prompt_sense(request, check), AFTER if request.edit else 0
         request, plan = self.planning.planned(request, place, sense, partial(heard_before, place, self.pasts), check)
         material = gather(request, place, self.pasts, sense, check, reach)
-        edited = self._edit(request, place, material, sense, check)
+        edited = edited_of(request, place, material, sense, self.pasts, self.made_by, check)
         context_seconds = time.perf_counter() - started
         seed = fresh_seed() if request.seed is None else request.seed
         fitter = Fitter(place.rate, place.channels, place.lines, self._seam(request, place), request.piece_ms)
@@ -161,7 +155,8 @@ class ModelRenderer:
         if (rings := ringing(request, place)) is not None:
             emit = rings.over(emit)
         progress = rising(progress)
-        for audio, last in self._sound(request, place, material, seed, cancelled, edited, progress):
+        job = Job(request, place, material, seed, cancelled, progress, edited)
+        for audio, last in self._sound(job):
             for bar in fitter.feed(audio, last):
                 emit(bar)
             progress(max(0.0, fitter.frames_out / place.lines[-1]))
@@ -188,21 +183,6 @@ class ModelRenderer:
 
         rehearse(request, inline, self.pasts, check)
 
-    def _edit(
-        self, request: Request, place: Place, material: Material, sense: PromptSense, check: Check
-    ) -> Edited | Looped | Stretched | None:
-        """What is sampled otherwise than plain bars: an edit, or targets that act on a part."""
-        if request.edit is None:
-            if not named(request):
-                return None
-            told = list(place.remarks)
-            free = gather(freed(request), place, self.pasts, sense, check)
-            place.remarks[:] = told
-            return Stretched(free, holes_of(request, place))
-        return (
-            Looped(place) if request.edit == "loop" else edit_of(request, place, material, self.made_by.encode, check)
-        )
-
     def _seam(self, request: Request, place: Place) -> int:
         if request.edit == "loop":
             return round(SEAM_SECONDS * place.rate)
@@ -221,88 +201,33 @@ class ModelRenderer:
         decoder.gain_db = self.makeup_db
         return decoder, warm, -warm * F.HOP - PRE_SAMPLES - self.lag_samples
 
-    def _windows(
-        self,
-        request: Request,
-        place: Place,
-        material: Material,
-        seed: int,
-        cancelled: Callable[[], bool],
-        edited: Edited | Looped | Stretched | None,
-        progress: Callable[[float], None],
-    ) -> Iterator[Tensor]:
-        """Latents [n, 64] in order, from -UNSURE to the end of the new bars or a little past it."""
-        guidance, remarks = strengths_of(request, self.networks.student.config, place.source is not None)
-        place.remarks.extend(remarks)
-        if request.refine is not None and edited is None:
-            yield from refined(self.networks, request, place, material, guidance, seed, cancelled, progress)
-            return
+    def _windows(self, job: Job) -> Iterator[Tensor]:
+        return windows(job, self.networks, self.made_by, self._speak)
 
-        def check() -> None:
-            if cancelled():
-                raise Cancelled("cancelled while it rendered")
-
-        first = edited.free if isinstance(edited, Stretched) else material
-        told = first, place.latents, request.steps, guidance, seed
-        plain: Iterator[Tensor] = latents(self.made_by, *told, cancelled)
-        if request.long == "fused":
-            plain = in_pieces(at_once(self.networks.student, *told, check))
-        elif request.long == "independent":
-            plain = in_pieces(apart(self.made_by, *told, check))
-        if edited is None:
-            yield from plain
-            return
-        if isinstance(edited, Stretched):
-            if request.refine is not None:
-                within = edited, plain, request, place, material, guidance, seed, cancelled, progress
-                yield from in_pieces(refined_parts(self.networks, *within), 3)
-                return
-            edited = edited.edited(torch.cat(list(plain)), material)
-        elif isinstance(edited, Looped):
-            speak = partial(self._speak, request, material, seed, cancelled)
-            edited = edited.edited(torch.cat(list(plain)), material, speak, self.made_by.encode, check)
-        if request.refine is not None:
-            asked = request, place, material, guidance, seed, cancelled, progress
-            made = refined_edit(self.networks, edited, *asked)
-        else:
-            made = edited.make(self.made_by, material, request.steps, guidance, seed, check)
-        yield from in_pieces(made, 3)
-
-    def _speak(
-        self, request: Request, material: Material, seed: int, cancelled: Callable[[], bool], made: Tensor
-    ) -> Iterator[Audio]:
+    def _speak(self, job: Job, made: Tensor) -> Iterator[Audio]:
         """Sound [n, 2] at 48 kHz from time zero on of latents from -UNSURE on, as `_sound` speaks them."""
-        decoder, warm, first = self._decoder(material, seed)
+        decoder, warm, first = self._decoder(job.material, job.seed)
         decoder.push(made, True)
-        self._carry_level(request, material, decoder)
-        for audio in _pieces(decoder, piece_sizes(warm + FIRST_FRAMES), True, cancelled):
+        self._carry_level(job.request, job.material, decoder)
+        for audio in _pieces(decoder, piece_sizes(warm + FIRST_FRAMES), True, job.cancelled):
             yield audio[max(0, -first) :]
             first += len(audio)
 
-    def _sound(
-        self,
-        request: Request,
-        place: Place,
-        material: Material,
-        seed: int,
-        cancelled: Callable[[], bool],
-        edited: Edited | Looped | Stretched | None = None,
-        progress: Callable[[float], None] = lambda share: None,
-    ) -> Iterator[tuple[Audio, bool]]:
+    def _sound(self, job: Job) -> Iterator[tuple[Audio, bool]]:
         """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
-        decoder, warm, start = self._decoder(material, seed)
+        place = job.place
+        decoder, warm, start = self._decoder(job.material, job.seed)
         silence = np.zeros((max(0, MODEL_RATE_HZ + start), 2), np.float32)
         drop = max(0, -MODEL_RATE_HZ - start)
         yield silence, False
         left = math.ceil(place.seconds * MODEL_RATE_HZ) + MODEL_RATE_HZ + MODEL_RATE_HZ // 50 - len(silence)
-        windows = self._windows(request, place, material, seed, cancelled, edited, progress)
         made, sizes = -UNSURE, piece_sizes(warm + FIRST_FRAMES)
-        for window in windows:
+        for window in self._windows(job):
             decoder.push(window, made + len(window) >= place.latents)
             if made < 0:
-                place.remarks.extend(self._carry_level(request, material, decoder))
+                place.remarks.extend(self._carry_level(job.request, job.material, decoder))
             made += len(window)
-            for audio in _pieces(decoder, sizes, made >= place.latents, cancelled):
+            for audio in _pieces(decoder, sizes, made >= place.latents, job.cancelled):
                 kept, drop = audio[drop:], max(0, drop - len(audio))
                 yield kept[:left], False
                 left -= len(kept)
