@@ -155,7 +155,7 @@ BAD = {
     "[[effect]]\nname = 'Gain'\nvst3 = 'x'": "exactly one of them",
     "[[effect]]": "exactly one of them",
     "[[effect]]\nname = 'Gain'\nplugin = 'x'": "plugin goes with vst3 alone",
-    "[[effect]]\nname = 'Gain'\ngain_db = 3": "an effect has no entry 'gain_db'; it has name, parameters, plugin, state, vst3",
+    "[[effect]]\nname = 'Gain'\ngain_db = 3": "no entry 'gain_db'; it has name, parameters, plugin, state, vst3",
     "[[effect]]\nvst3 = 'nowhere.vst3'": "there is no VST3 at .*nowhere.vst3",
     "[[effect]]\nvst3 = 'chain.toml'": "cannot be loaded as a VST3",
     "[[effects]]\nname = 'Gain'": "a chain file has no entry 'effects'",

@@ -279,9 +279,9 @@ def test_requests_that_cannot_be_refined_are_refused_at_the_edge(fields: dict, s
         check(ask(**fields))
 
 
-def test_an_edit_is_not_refined() -> None:
-    request = Request(id="t", kind="continue", bars=1, tempo="120", source="in.wav", at_bar=1, edit="fill", refine="5")
-    with pytest.raises(BadRequest, match="edit"):
+def test_an_edit_that_does_not_begin_from_noise_is_not_refined() -> None:
+    request = Request(id="t", kind="continue", bars=1, tempo="120", source="in.wav", at_bar=1, edit="vary", refine="5")
+    with pytest.raises(BadRequest, match="refine searches the noise"):
         check(request)
 
 

@@ -201,13 +201,13 @@ def test_generate_plays_a_plan_file_and_writes_one(folder: Path, tmp_path: Path)
     assert takes[0] != takes[1] and not any(has_open(plan.bars) for plan in takes)
 
 
-def test_generate_plans_words_alone_unless_told_not_to(folder: Path, tmp_path: Path) -> None:
+def test_generate_plans_words_alone_where_it_is_told_to(folder: Path, tmp_path: Path) -> None:
     common = ("generate", "--prompt", "house", "--tempo", "240", "--bars", "1", "--steps", "1", "--bundle", folder)
     files = {}
-    for name, words in {"auto": (), "named": ("--plan", "auto"), "off": ("--plan", "off")}.items():
+    for name, words in {"unsaid": (), "auto": ("--plan", "auto"), "off": ("--plan", "off")}.items():
         ran(*common, "--seed", "5", *words, "-o", tmp_path / f"{name}.wav")
         files[name] = (tmp_path / f"{name}.wav").read_bytes()
-    assert files["auto"] == files["named"] != files["off"]
+    assert files["unsaid"] == files["off"] != files["auto"]
 
 
 @pytest.mark.parametrize(

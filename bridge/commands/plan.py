@@ -32,8 +32,8 @@ def plan_options(function: AnyFunction) -> AnyFunction:
         click.option(
             "--plan",
             metavar="PLAN|auto|off",
-            help="Play this plan: a MIDI file, or JSON of --plan-out. auto: have one written where only words are told"
-            " (what generate does unless told); off: none.",
+            help="Play this plan: a MIDI file, or JSON of --plan-out. auto: have one written where only words are told;"
+            " off (as without it): none.",
         ),
         click.option("--plan-fill", is_flag=True, help="Have written what PLAN leaves open."),
         click.option(
@@ -54,8 +54,8 @@ class Planned:
     making: Making
 
     @staticmethod
-    def of(options: dict[str, Any], making: Making, usual: Literal["auto", "off"] = "off") -> Planned:
-        """Taken out of a command's options; `usual` stands for --plan where it is not given, and --plan-out neither.
+    def of(options: dict[str, Any], making: Making) -> Planned:
+        """Taken out of a command's options.
 
         BadRequest, BadMidi or Unavailable where that cannot be.
         """
@@ -71,7 +71,7 @@ class Planned:
                 raise BadRequest("--plan-out writes what is planned; leave it or --plan off away.")
             if out is not None:
                 return Planned(True, out, making)
-            return Planned("auto" if (given or usual) == "auto" else False, out, making)
+            return Planned("auto" if given == "auto" else False, out, making)
         return Planned(filled(files.read_plan(Path(given)), fill), out, making)
 
     def write(self, made: Made, request: Request) -> None:

@@ -35,7 +35,7 @@ def generate(output: Path, rate: int | None, **options: Any) -> None:
         raise BadRequest('Say what it should sound like: --prompt "warm deep house", --style FILE.wav, or both.')
     making = Making.of(options)
     check_takes(making, [("-o", output)])
-    planned = Planned.of(options, making, usual="auto")
+    planned = Planned.of(options, making)
     request = make_request("generate", rate=rate or MODEL_RATE_HZ, plan=planned.field, **options)
     for made in deliver(request, making):
         made.write(output, made.take.audio, made.take.report.rate)

@@ -33,7 +33,7 @@ def style_songs(bench: Bench) -> dict[str, Song]:
 
 
 def kinds(bench: Bench) -> list[tuple[str, str, bool]]:
-    """(name, kind of phrasings, whether `generate` would plan first): planned ones where the bundle has a planner."""
+    """(name, kind of phrasings, whether a plan is written first): planned ones where the bundle has a planner."""
     named = [(kind, kind, False) for kind in KINDS]
     return named + [(PLANNED.format(kind), kind, True) for kind in KINDS if bench.renderer.planning.file.exists()]
 
@@ -120,7 +120,7 @@ def table(results: dict[str, Any]) -> Table:
         " 0.80, and within 10 points.",
         f"{results['styles']} styles, up to {A_STYLE} phrasings of each kind, 6 s rendered as a user would get them, in"
         " the tempo and meter of a held-out song of the style and with nothing else given. Intervals over styles.",
-        "Planned first: as `attacca generate` does where nothing but words is told; live renders do not.",
+        "Planned first: `attacca generate --plan auto`, a plan of the bundle's planner where words alone are told.",
         f"Weakest: {weak}.",
     ]
     return Table(title, header, rows, remarks)
