@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from bridge.timeline import files, layout
-from bridge.timeline.memory import BoolMask, Ints, Memory, cache_index, read_cache, span_slots
-from bridge.timeline.structs import Counters, EngineStatus, Transport
+from bridge.live.listening import Listening
+from bridge.timeline import layout
+from bridge.timeline.memory import Ints, cache_index, span_slots
+from bridge.timeline.structs import EngineStatus
 from engine.errors import Unavailable
-from engine.types import Audio
 
 POLL_S = 0.005
 
 
-class Watcher:
-    """A mapped cache, read only. It outlives the file's name and both sides."""
+class Watcher(Listening):
+    """What is also asked by who judges both sides."""
 
     def __init__(self, path: Path) -> None:
-        """Raises Unavailable."""
-        self.path = path
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            pages = int(files.check_header(fd, path)["pages"])
-            self._inode = os.fstat(fd).st_ino
-            self._memory = Memory(mmap.mmap(fd, layout.total_bytes(pages), access=mmap.ACCESS_READ), pages)
-        finally:
-            os.close(fd)
+        """Raises Unavailable where there is no whole cache of our layout."""
+        super().__init__(path)
+        self._inode = path.stat().st_ino
 
     def status(self) -> EngineStatus:
         found = self._memory.get("engine")
         return EngineStatus(*found) if found else EngineStatus()
-
-    def transport(self) -> Transport | None:
-        found = self._memory.get("transport")
-        if found is None:
-            return None
-        frame, at_ns, flags, *rest = found
-        said = (bool(flags & bit) for bit in (layout.PLAYING, layout.LOOPING, layout.MUSICAL))
-        return Transport(frame, at_ns, *said, *rest)
-
-    def counters(self) -> Counters:
-        return Counters(*self._memory.blocks["counters"].tolist()[0])
-
-    @property
-    def generation(self) -> int:
-        return int(self._memory.blocks["map"]["generation"][0])
 
     def same_file(self) -> bool:
         """Whether the path still names the file that was mapped."""
@@ -58,10 +35,6 @@ class Watcher:
             return bool(self.path.stat().st_ino == self._inode)
         except FileNotFoundError:
             return False
-
-    def read(self, first_frame: int, frames: int) -> tuple[Audio, BoolMask]:
-        """What a reader would play now: audio [frames, 2], zero where the mask [frames] is false."""
-        return read_cache(self._memory, first_frame, frames, self.generation)
 
     def held_until(self, first_frame: int, at_most_frames: int = 4_800_000) -> int:
         """The first frame from `first_frame` on that the cache does not hold."""

@@ -106,7 +106,7 @@ def test_both_codecs_say_the_same() -> None:
     address, tags, values = bridge.MESSAGES["generate"]
     from pythonosc.osc_message import OscMessage
 
-    assert OscMessage(bridge.osc.codec.encode(address, tags, values)).params == list(values)
+    assert OscMessage(bridge.osc_codec.encode(address, tags, values)).params == list(values)
 
 
 def test_pings_go_round_all_three_servers(engine: tuple[Engine, dict[str, Any]]) -> None:

@@ -56,6 +56,11 @@ class Listening:
             return generation, None
         return generation, published(self.rate, [Segment(*row) for row in rows])
 
-    def read(self, first_frame: int, frames: int, generation: int) -> tuple[Audio, BoolMask]:
-        """What the plugin plays there: audio [frames, 2], zero where the mask [frames] is false."""
-        return read_cache(self._memory, first_frame, frames, generation)
+    @property
+    def generation(self) -> int:
+        """The published map's."""
+        return int(self._memory.blocks["map"]["generation"][0])
+
+    def read(self, first_frame: int, frames: int, generation: int | None = None) -> tuple[Audio, BoolMask]:
+        """What the plugin plays there: audio [frames, 2], zero where the mask [frames] is false; None: now."""
+        return read_cache(self._memory, first_frame, frames, self.generation if generation is None else generation)

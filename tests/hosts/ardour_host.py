@@ -191,11 +191,12 @@ class Ardour:
         return float(self.ask(f"({{ARDOUR.LuaAPI.get_processor_param(plugin, {index}, true)}})[1]"))
 
     def parameters(self) -> dict[str, int]:
-        """Index by name of the plugin's control inputs."""
+        """Index by name of the plugin's control inputs, as Ardour counts: of an LV2 them alone, of a VST3 all."""
         self.lua("names = '' p = plugin:to_insert():plugin(0)")
+        self.lua("all = plugin:to_insert():type() == ARDOUR.PluginType.VST3")
         self.lua(
             "i = 0 for n = 0, p:parameter_count() - 1 do if p:parameter_is_control(n) and p:parameter_is_input(n) then "
-            "names = names .. p:parameter_label(n) .. '=' .. i .. '|' i = i + 1 end end"
+            "names = names .. p:parameter_label(n) .. '=' .. (all and n or i) .. '|' i = i + 1 end end"
         )
         pairs = [entry.split("=") for entry in self.ask("names").split("|") if entry]
         return {name: int(index) for name, index in pairs}
