@@ -28,10 +28,14 @@ on("live-audio", (header, samples) => {
   while (kept.peaks.size > KEPT_BLOCKS) kept.peaks.delete(kept.peaks.keys().next().value);
 });
 
+// The plugin whose window opened this page: its instance is the address' fragment.
+const opener = () => decodeURIComponent(location.hash.slice(1));
+
 export function Live() {
   const { live } = useStore("live");
   if (!live.length) return null;
-  return html`<section class="live" aria-label="Live sessions">${live.map((s) => html`<${Session} key=${s.instance} s=${s} />`)}</section>`;
+  const first = [...live].sort((a, b) => (b.instance === opener()) - (a.instance === opener()));
+  return html`<section class="live" aria-label="Live sessions">${first.map((s) => html`<${Session} key=${s.instance} s=${s} />`)}</section>`;
 }
 
 const TEXT = { waiting: "waits for the host", ready: "ready", held: "held", silent: "silent" };
@@ -72,7 +76,7 @@ function Session({ s }) {
     s.misses ? `${s.misses} misses` : null,
   ].filter(Boolean);
   const measure = (node) => node && node.clientWidth && node.clientWidth !== width && setWidth(node.clientWidth);
-  return html`<article class="session">
+  return html`<article class=${s.instance === opener() ? "session opener" : "session"}>
     <div class="told"><h2>${s.title || "Live"}</h2><small>${TEXT[s.state]} · ${facts.join(" · ")}</small>${s.error && html`<small class="wrong">${s.error}</small>`}
       <span class="acts">
         ${s.state === "held"
