@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -20,11 +19,6 @@ POLL_S = 0.005
 class Watcher(Listening):
     """What is also asked by who judges both sides."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises Unavailable where there is no whole cache of our layout."""
-        super().__init__(path)
-        self._inode = path.stat().st_ino
-
     def status(self) -> EngineStatus:
         found = self._memory.get("engine")
         return EngineStatus(*found) if found else EngineStatus()
@@ -32,7 +26,7 @@ class Watcher(Listening):
     def same_file(self) -> bool:
         """Whether the path still names the file that was mapped."""
         try:
-            return bool(self.path.stat().st_ino == self._inode)
+            return bool(self.path.stat().st_ino == self.inode)
         except FileNotFoundError:
             return False
 

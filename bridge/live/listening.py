@@ -27,6 +27,7 @@ class Listening:
             header = files.check_header(fd, path)
             pages = int(header["pages"])
             self.rate = int(header["rate"])
+            self.inode = os.fstat(fd).st_ino
             mapped = mmap.mmap(fd, layout.total_bytes(pages), access=mmap.ACCESS_READ)
         finally:
             os.close(fd)
