@@ -40,7 +40,7 @@ export function onFrame(callback) {
     callback();
     frame = state.playing ? requestAnimationFrame(turn) : null;
   };
-  const end = onChange(() => (frame === null ? turn() : null));
+  const end = onChange(() => (frame === null ? turn() : callback()));
   turn();
   return () => {
     end();
