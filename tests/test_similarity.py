@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 
 from engine.errors import Unavailable
 from engine.models import features as F
@@ -42,60 +44,65 @@ def test_the_bundles_own_space(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clap_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(CLAP_VARIABLE, str(tmp_path / "clap.pt"))
-    with pytest.raises(Unavailable, match="is no file"):
+    monkeypatch.setenv(CLAP_VARIABLE, str(tmp_path / "clap"))
+    with pytest.raises(Unavailable, match=r"no folder with a config.json; it takes a folder as of laion/clap"):
         chosen(untrained())
-    if importlib.util.find_spec("laion_clap") is None:
-        (tmp_path / "clap.pt").write_bytes(b"")
-        with pytest.raises(Unavailable, match="laion_clap is not installed; run: pip install --no-deps laion-clap"):
-            chosen(untrained())
-
-
-PACKAGE = '''
-"""The signatures of laion_clap 1.1.7 with a network of one line."""
-from pathlib import Path
-import numpy as np
-
-class CLAP_Module:
-    def __init__(self, enable_fusion=False, device=None, amodel="HTSAT-tiny", tmodel="roberta"):
-        print("a line on stdout")
-        self.heard = []
-
-    def load_ckpt(self, ckpt=None, model_id=-1, verbose=True):
-        print("Load Checkpoint...")
-        assert not verbose
-        if Path(ckpt).read_bytes() != b"weights":
-            raise RuntimeError("Error(s) in loading state_dict")
-
-    def get_text_embedding(self, x, tokenizer=None, use_tensor=False):
-        assert isinstance(x, list) and len(x) > 1 and not use_tensor
-        return np.array([[len(text), 1.0] for text in x])
-
-    def get_audio_embedding_from_data(self, x, use_tensor=False):
-        assert x.ndim == 2 and x.dtype == np.float32 and x.shape[1] <= 480000 and not use_tensor
-        self.heard.append(x.shape[1])
-        return np.stack([np.abs(x).max(1), np.full(len(x), 0.1)], axis=1)
-'''
-
-
-def test_clap_is_driven_as_its_package_says(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The package cannot be run here (it fetches its text encoder): something with its interface stands in for it."""
-    (tmp_path / "laion_clap.py").write_text(PACKAGE)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "laion_clap", raising=False)
-    weights = tmp_path / "clap.pt"
-    monkeypatch.setenv(CLAP_VARIABLE, str(weights))
-    weights.write_bytes(b"something else")
-    with pytest.raises(Unavailable, match="takes a checkpoint without fusion"):
+    (tmp_path / "clap").mkdir()
+    (tmp_path / "clap" / "config.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(Unavailable, match=r"transformers is not installed; run: pip install 'attacca-engine\[clap\]'"):
         chosen(untrained())
-    weights.write_bytes(b"weights")
+
+
+@pytest.fixture(scope="module")
+def clap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LAION-CLAP of the real package, small and untrained, kept as its owner would keep a trained one."""
+    transformers = pytest.importorskip("transformers", reason="pip install 'attacca-engine[clap]'")
+    folder = tmp_path_factory.mktemp("clap")
+    torch.manual_seed(1)
+    text = {
+        "vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
+        "max_position_embeddings": 80,
+    }  # fmt: skip
+    audio = {
+        "depths": [1, 1], "num_attention_heads": [2, 2], "num_hidden_layers": 2, "patch_embeds_hidden_size": 16,
+        "hidden_size": 32,
+    }  # fmt: skip
+    config = transformers.ClapConfig(text_config=text, audio_config=audio, projection_dim=24)
+    transformers.ClapModel(config).save_pretrained(folder)
+    letters = {letter: place for place, letter in enumerate(ByteLevel.alphabet(), start=4)}
+    plain = Tokenizer(BPE({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3} | letters, [], unk_token="<unk>"))
+    plain.pre_tokenizer = ByteLevel()
+    plain.save(str(folder / "bare.json"))
+    names = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "bare.json"), model_max_length=77, **names
+    )
+    extractor = transformers.ClapFeatureExtractor(truncation="rand_trunc")
+    transformers.ClapProcessor(extractor, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def test_clap_by_its_package(monkeypatch: pytest.MonkeyPatch, clap_folder: Path) -> None:
+    monkeypatch.setenv(CLAP_VARIABLE, str(clap_folder))
     judge = chosen(untrained())
-    assert isinstance(judge, Clap) and capsys.readouterr().out == ""
-    clips = [np.full((frames, 2), 0.5, np.float32) for frames in (48_000, 1_000_000)]
-    found = cosines(judge, ["one"], clips)
-    assert found.shape == (1, 2) and np.isfinite(found).all()
-    assert judge.module.heard == [48_000, 333_334, 333_333, 333_333]
-    np.testing.assert_allclose(np.linalg.norm(judge.clips(clips), axis=1), 1.0, atol=1e-6)
-    monkeypatch.delitem(sys.modules, "laion_clap")
+    assert isinstance(judge, Clap)
+    rng = np.random.default_rng(0)
+    short, other = (rng.normal(0, level, (48_000, 2)).astype(np.float32) for level in (0.1, 0.3))
+    long = np.concatenate([short] * 21)
+    clips = judge.clips([short, other, long])
+    assert clips.shape == (3, 24) and clips.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(clips[:2], axis=1), 1.0, atol=1e-5)
+    np.testing.assert_array_equal(clips, judge.clips([short, other, long]))  # no random stretch of a long clip
+    np.testing.assert_allclose(judge.clips([other])[0], clips[1], atol=1e-5)
+    texts = judge.texts(["house", "a much longer sentence about slow jazz"])
+    np.testing.assert_allclose(judge.texts(["house"])[0], texts[0], atol=1e-5)  # its company makes no difference
+    assert cosines(judge, ["house"], [short]).shape == (1, 1) and not np.allclose(texts[0], texts[1])
+
+
+def test_clap_with_other_files_says_so(monkeypatch: pytest.MonkeyPatch, clap_folder: Path, tmp_path: Path) -> None:
+    monkeypatch.setenv(CLAP_VARIABLE, str(tmp_path))
+    (tmp_path / "config.json").write_text((clap_folder / "config.json").read_text())
+    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
+    with pytest.raises(Unavailable, match=r"cannot be loaded from .* with model.safetensors and its tokenizer"):
+        chosen(untrained())

@@ -1,15 +1,14 @@
 """How well does sound fit words? Our own joint space, or LAION-CLAP where its owner points to its weights.
 
-`ATTACCA_CLAP` names a LAION-CLAP checkpoint. Its package, `laion_clap`, is no dependency of ours and is
-imported only then; it reads its checkpoint in its own way and fetches its text encoder (roberta-base) at first use.
+`ATTACCA_CLAP` names a folder with a LAION-CLAP model as the package `transformers` keeps one (config.json,
+model.safetensors, its tokenizer's and its processor's files). It is read from there and nowhere else: nothing is
+fetched, nothing unpickled. `transformers` is no dependency of ours and is imported only then.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,11 +22,15 @@ from engine.models import features as F
 from engine.models.joint import Joint, pieces
 from engine.models.load import Networks
 from engine.models.prompt import sentence_encoder
-from engine.types import Audio
+from engine.types import MODEL_RATE_HZ, Audio
 
 CLAP_VARIABLE = "ATTACCA_CLAP"
 CLAP_FRAMES = 480_000
-CLAP_ADVICE = "run: pip install --no-deps laion-clap, and the same for what it then misses (it asks for numpy below 2)"
+CLAP_ADVICE = f"run: pip install 'attacca-engine[clap]', or unset {CLAP_VARIABLE}"
+CLAP_FILES = (
+    "it takes a folder as of laion/clap-htsat-unfused, with model.safetensors and its tokenizer; "
+    f"or unset {CLAP_VARIABLE}"
+)
 Vectors = NDArray[np.float32]
 
 
@@ -78,47 +81,44 @@ class Own:
 
 
 class Clap:
-    """LAION-CLAP (Wu et al., 2023, arXiv 2211.06687) with weights that the user has: `laion_clap` 1.1 as published.
+    """LAION-CLAP (Wu et al., 2023, arXiv 2211.06687) with weights that the user has, by the package `transformers`.
 
-    It unpickles the checkpoint: use only files you trust. Of clips over 10 s it would hear a random stretch,
-    so that these are cut into pieces and averaged; what it prints goes to stderr.
+    Of clips over 10 s it would hear a random stretch, so that these are cut into pieces and averaged.
     """
 
     name = "laion-clap"
 
-    def __init__(self, checkpoint: Path) -> None:
-        if not checkpoint.is_file():
-            raise Unavailable(f"{CLAP_VARIABLE} names {checkpoint}, which is no file; unset it to use the bundle's own")
-        with redirect_stdout(sys.stderr):
-            try:
-                package: Any = import_module("laion_clap")
-            except ImportError as missing:
-                raise Unavailable(
-                    f"{CLAP_VARIABLE} is set, but {missing.name or 'laion_clap'} is not installed; "
-                    f"{CLAP_ADVICE}, or unset it"
-                ) from missing
-            try:
-                self.module = package.CLAP_Module(enable_fusion=False)
-                self.module.load_ckpt(str(checkpoint), verbose=False)
-            except Exception as broken:  # a foreign package: whatever it meets, its user must hear of it
-                said = " ".join(str(broken).split())[:160]
-                raise Unavailable(
-                    f"LAION-CLAP cannot be loaded from {checkpoint} ({type(broken).__name__}: {said}); "
-                    f"it takes a checkpoint without fusion, e.g. 630k-audioset-best.pt; or unset {CLAP_VARIABLE}"
-                ) from broken
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "config.json").is_file():
+            raise Unavailable(f"{CLAP_VARIABLE} names {folder}, which is no folder with a config.json; {CLAP_FILES}")
+        try:
+            package: Any = import_module("transformers")
+        except ImportError as missing:
+            raise Unavailable(f"{CLAP_VARIABLE} is set, but transformers is not installed; {CLAP_ADVICE}") from missing
+        try:
+            self.model = package.ClapModel.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+            self.processor = package.ClapProcessor.from_pretrained(str(folder), local_files_only=True)
+        except Exception as broken:  # a foreign package: whatever it meets, its user must hear of it
+            said = " ".join(str(broken).split())[:160]
+            raise Unavailable(
+                f"LAION-CLAP cannot be loaded from {folder} ({type(broken).__name__}: {said}); {CLAP_FILES}"
+            ) from broken
+        self.model.eval()
 
+    @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> Vectors:
-        padded = [*texts, ""]  # its tokenizer drops the batch dimension of a single text
-        return _unit(self.module.get_text_embedding(padded)[: len(texts)])
+        given = self.processor(text=list(texts), padding=True, truncation=True, return_tensors="pt")
+        return _unit(self.model.get_text_features(**given).pooler_output.numpy())
 
     def clips(self, clips: Sequence[Audio]) -> Vectors:
         return _unit(np.stack([self._clip(clip) for clip in clips]))
 
+    @torch.no_grad()
     def _clip(self, clip: Audio) -> NDArray[Any]:
         mono = np.ascontiguousarray(clip.mean(1), np.float32)
         parts = np.array_split(mono, max(1, -(-len(mono) // CLAP_FRAMES)))
-        rows = [self.module.get_audio_embedding_from_data(x=part[None], use_tensor=False) for part in parts]
-        return np.asarray(_unit(np.concatenate(rows)).mean(0))
+        given = self.processor(audio=parts, sampling_rate=MODEL_RATE_HZ, return_tensors="pt")
+        return np.asarray(_unit(self.model.get_audio_features(**given).pooler_output.numpy()).mean(0))
 
 
 def _unit(rows: NDArray[Any]) -> Vectors:
