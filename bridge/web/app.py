@@ -49,6 +49,7 @@ class App:
         app.router.add_get("/socket", self._socket)
         app.router.add_get("/takes/{take}/audio.f32", self._samples)
         app.router.add_get("/takes/{take}/audio.wav", self._wav)
+        app.router.add_get("/takes/{take}/part.wav", self._part)
         app.router.add_get("/takes/{take}/{what:melody|plan}.mid", self._midi)
         return app
 
@@ -108,6 +109,11 @@ class App:
         held, wanted = self._wanted(request)
         data = await _apart(lambda: held.wav(wanted))
         return _download(data, "audio/wav", _name(held, wanted, "wav"))
+
+    async def _part(self, request: web.Request) -> web.StreamResponse:
+        held, _ = self._wanted(request)
+        data = await _apart(held.part_wav)
+        return _download(data, "audio/wav", f"attacca-take-{held.number}-part.wav")
 
     async def _midi(self, request: web.Request) -> web.StreamResponse:
         held, wanted = self._wanted(request)

@@ -16,13 +16,17 @@ import numpy as np
 from bridge import protocol
 from bridge.live.messages import AskLive, LiveCommand
 from bridge.protocol import AskInfo, AskMetrics, Cancel, Malformed, Panic, Subscribe
-from engine.types import MAX_BARS, Audio, Ending, Id, Report, Request, Struct
+from engine.types import MAX_BARS, Audio, Ending, Id, PlanBar, Report, Request, Struct
 
 MAX_TEXT_BYTES = protocol.MAX_BODY_BYTES
 
 
 class Continue(Struct, frozen=True):
-    """Asks for new bars after a take that is still kept; the request is of kind "continue", without a source."""
+    """Asks for bars from a take that is still kept; the request is of kind "continue", without a source.
+
+    Bars that follow it or loop are a take of their own; a fill, a variation, bars at the front and a part under it
+    (`under`) come back as the whole take with them.
+    """
 
     take: Id
     request: Request
@@ -35,15 +39,24 @@ class Forget(Struct, frozen=True):
 
 
 class Take(Struct, frozen=True):
-    """A take on the shelf. bar_frames: of its whole bars; `report` only where it was rendered to its end."""
+    """A take on the shelf. bar_frames: of its whole bars; `report` only where it was rendered to its end.
+
+    played: what each bar plays, by its plan or as asked for. origin: the take that an edit changed, `put`: where its
+    new bars went ("inside", "front", "over"), first_new_bar: the first of them.
+    """
 
     number: int
     request: Request
     rate: int
     channels: int
+    bars: int
     bar_frames: tuple[int, ...]
     ending: Ending
     report: Report | None = None
+    played: tuple[PlanBar, ...] = ()
+    origin: str | None = None
+    put: str | None = None
+    first_new_bar: int = 0
 
 
 class Takes(Struct, frozen=True):

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
-import numpy as np
 from aiohttp import WSMsgType, web
 
 from bridge.live.messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
@@ -24,9 +23,10 @@ from bridge.session import Session, live_of
 from bridge.web import messages
 from bridge.web.messages import Continue, Forget, Takes
 from bridge.web.shelf import Held, Shelf
+from bridge.web.whole import Whole, put_of, sound_of, warned
 from engine.errors import AttaccaError, BadRequest, Refused
 from engine.events import Accepted, BarReady, Ended, Event
-from engine.types import Audio, InlineAudio, Request
+from engine.types import Audio, BarAudio, Request
 
 MAX_STALL_S = 10.0
 MAX_BACKLOG_BYTES = 512 << 20
@@ -171,19 +171,21 @@ class Page:
                 raise AssertionError(f"a tag without an answer: {type(body).__name__}")
 
     def _continue(self, body: Continue) -> None:
-        """The take's own sound travels beside the request."""
+        """The take's own sound travels beside the request; what an edit makes is put into it."""
         try:
             held = self._hub.shelf.find(body.take)
             if body.request.kind != "continue" or body.request.inline is not None:
                 raise BadRequest('a take is continued by a request of kind "continue" that brings no audio')
+            audio, shape = sound_of(held)
+            request = msgspec.structs.replace(body.request, inline=shape)
+            put = put_of(request)
+            whole = None if put is None or request.source else Whole(held, audio, request, put)
         except AttaccaError as error:
             self._fail(body.request.id, error)
             return
-        audio = np.concatenate([piece.audio for piece in held.pieces])
-        shape = InlineAudio(rate=held.pieces[0].rate, channels=audio.shape[1], frames=len(audio))
-        self._ask(msgspec.structs.replace(body.request, inline=shape), audio)
+        self._ask(request, audio, whole)
 
-    def _ask(self, request: Request, audio: Audio | None) -> None:
+    def _ask(self, request: Request, audio: Audio | None, whole: Whole | None = None) -> None:
         """Submit; a page names no files and brings no audio of its own."""
         try:
             if request.source or request.style or any(part.audio for part in request.prompts):
@@ -196,7 +198,7 @@ class Page:
             self._fail(request.id, error)
             return
         self._requests.add(request.id)
-        render = _Render(self, self._hub, request)
+        render = _Render(self, self._hub, request, whole)
         if not self._hub.session.submit(request, audio, self, lambda e: self._hub.call(lambda: render.hear(e))):
             self._requests.discard(request.id)
 
@@ -230,14 +232,15 @@ class Page:
 class _Render:
     """One request of a page: its events, to the page and onto the shelf."""
 
-    def __init__(self, page: Page, hub: Hub, request: Request) -> None:
-        self._page, self._hub, self._request = page, hub, request
+    def __init__(self, page: Page, hub: Hub, request: Request, whole: Whole | None) -> None:
+        self._page, self._hub, self._request, self._whole = page, hub, request, whole
         self._held: Held | None = None
 
     def hear(self, event: Event) -> None:
         """On the server's thread."""
         if isinstance(event, Accepted):
-            self._held = self._hub.shelf.begin(self._request)
+            origin = None if self._whole is None else self._whole.origin
+            self._held = self._hub.shelf.begin(self._request, origin)
             self._page.send(event)
         elif isinstance(event, BarReady):
             self._bar(event)
@@ -247,12 +250,22 @@ class _Render:
             self._page.send(event)
 
     def _bar(self, event: BarReady) -> None:
-        bar = event.bar
+        assert self._held is not None
+        if self._whole is None:
+            self._put(event.id, event.bar)
+            return
+        if self._whole.origin.put == "over" and event.bar.first_frame >= 0:
+            self._held.part.append(event.bar)
+        for bar in self._whole.take(event.bar):
+            self._put(event.id, bar)
+
+    def _put(self, request_id: str, bar: BarAudio) -> None:
+        """A bar of the take, onto the shelf and to the page."""
         assert self._held is not None
         self._held.add(bar)
         frames, channels = bar.audio.shape
         header = AudioHeader(
-            id=event.id, first_frame=bar.first_frame, frames=frames, channels=channels, rate=bar.rate, last=bar.last
+            id=request_id, first_frame=bar.first_frame, frames=frames, channels=channels, rate=bar.rate, last=bar.last
         )
         if bar.first_frame >= 0:
             self._page.send_audio(header, bar.audio)
@@ -261,6 +274,7 @@ class _Render:
         """The take first, for every page; then the end, for its own."""
         self._page.ended(event.id)
         if self._held is not None:
+            event = warned(self._held, event)
             take, gone = self._hub.shelf.end(self._held, event)
             if take is not None:
                 self._hub.tell_all(take)

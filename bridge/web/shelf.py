@@ -7,32 +7,70 @@ first; what is being rendered is bounded by the resident's queue and by the 15 m
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
 from bridge.web.messages import BarRange, Take
+from bridge.web.scores import asked_for, put_into
 from engine.errors import BadRequest
 from engine.events import Ended
-from engine.types import Audio, BarAudio, Request
+from engine.types import Audio, BarAudio, PlanBar, Report, Request
 
 MAX_TAKES = 64
 MAX_BYTES = 512 << 20
 
 
+class Origin(NamedTuple):
+    """What an edit came from: the take, where its new bars went, the first of them, all bars, and what it played."""
+
+    take: str
+    put: str
+    first: int
+    bars: int
+    played: tuple[PlanBar, ...]
+
+
 @dataclass
 class Held:
-    """A take: what was asked for, the pieces that came, and how it ended (None: not yet)."""
+    """A take: what was asked for, the pieces that came, and how it ended (None: not yet).
+
+    origin: of an edit, whose pieces are those of the whole; part: the pieces of a part alone that sounds under a take.
+    """
 
     number: int
     request: Request
+    origin: Origin | None = None
     pieces: list[BarAudio] = field(default_factory=list)
+    part: list[BarAudio] = field(default_factory=list)
     ended: Ended | None = None
 
     @property
     def bytes_held(self) -> int:
-        return sum(piece.audio.nbytes for piece in self.pieces)
+        return sum(piece.audio.nbytes for piece in (*self.pieces, *self.part))
+
+    @property
+    def bars_asked(self) -> int:
+        """How many bars it has when it is whole."""
+        return self.request.bars if self.origin is None else self.origin.bars
+
+    @property
+    def report(self) -> Report | None:
+        return None if self.ended is None else self.ended.report
+
+    @property
+    def played(self) -> tuple[PlanBar, ...]:
+        """What is played in each bar: by its plan, else as asked for. Empty where its bars are not known."""
+        try:
+            own = asked_for(self.request, None if self.report is None else self.report.plan)
+        except BadRequest:
+            return ()
+        if self.origin is None:
+            return own
+        return put_into(self.origin.played, own, self.origin.first, self.origin.put, self.request.edit == "fill")
 
     def add(self, piece: BarAudio) -> None:
         """A piece of new sound; the lead-in of a seam belongs to the take before."""
@@ -44,8 +82,7 @@ class Held:
         frames: dict[int, int] = {}
         for piece in self.pieces:
             frames[piece.bar] = frames.get(piece.bar, 0) + len(piece.audio)
-        done = self.ended is not None and self.ended.report is not None
-        cut = self.request.piece_ms is not None and not done
+        cut = self.request.piece_ms is not None and self.report is None
         whole = sorted(frames)[: -1 if cut else None]
         return tuple(frames[bar] for bar in whole)
 
@@ -58,9 +95,14 @@ class Held:
             request=self.request,
             rate=first.rate,
             channels=first.audio.shape[1],
+            bars=self.bars_asked,
             bar_frames=self.bar_frames(),
             ending=self.ended.ending,
-            report=self.ended.report,
+            report=self.report,
+            played=self.played,
+            origin=None if self.origin is None else self.origin.take,
+            put=None if self.origin is None else self.origin.put,
+            first_new_bar=0 if self.origin is None else self.origin.first,
         )
 
     def bars(self, wanted: BarRange) -> tuple[int, int]:
@@ -80,11 +122,21 @@ class Held:
 
     def wav(self, wanted: BarRange) -> bytes:
         """Some bars as a WAV file of floats, sample for sample what was rendered. Raises BadRequest."""
-        import soundfile
+        return _wav([self.audio(wanted)], self.pieces[0].rate)
 
-        buffer = io.BytesIO()
-        soundfile.write(buffer, self.audio(wanted), self.pieces[0].rate, format="WAV", subtype="FLOAT")
-        return buffer.getvalue()
+    def part_wav(self) -> bytes:
+        """The part that sounds under another take, alone. Raises BadRequest where there is none."""
+        if not self.part:
+            raise BadRequest(f"take {self.number} is no part under another one")
+        return _wav([piece.audio for piece in self.part], self.part[0].rate)
+
+
+def _wav(audio: Sequence[Audio], rate: int) -> bytes:
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.concatenate(audio), rate, format="WAV", subtype="FLOAT")
+    return buffer.getvalue()
 
 
 class Shelf:
@@ -95,10 +147,10 @@ class Shelf:
         self._made = 0
         self._max_takes, self._max_bytes = max_takes, max_bytes
 
-    def begin(self, request: Request) -> Held:
+    def begin(self, request: Request, origin: Origin | None = None) -> Held:
         """A take whose request was accepted."""
         self._made += 1
-        held = self._takes[request.id] = Held(self._made, request)
+        held = self._takes[request.id] = Held(self._made, request, origin)
         return held
 
     def end(self, held: Held, ended: Ended) -> tuple[Take | None, list[str]]:
