@@ -128,6 +128,11 @@ def test_training_times_have_the_same_shares_of_noise_on_every_path():
         torch.testing.assert_close(other, angles[0], rtol=1e-3, atol=1e-3)
 
 
+def test_even_times_reach_the_noise_from_which_sampling_begins():
+    equal, even = (times(PATHS["vp"], 4000, torch.Generator().manual_seed(0)) for times in teach.TIMES.values())
+    assert abs(even.mean() - 0.5) < 0.03 and (even > 0.9).float().mean() > 0.08 > (equal > 0.9).float().mean()
+
+
 def test_a_network_that_knows_the_answer_makes_no_error_and_one_that_says_nothing_makes_the_known_one(stuff):
     exam = score.Exam.of(stuff, 16, 6)
     assert not exam.given.context_mask.any() and exam.songs.tolist() == [0, 1, 0, 1, 0, 1]

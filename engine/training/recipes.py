@@ -43,7 +43,7 @@ class System:
 class Recipe:
     """method: "consistency", "trajectory" or "jumps", with its `settings`; features: the network behind an adversary,
     "" for none, "mel" for ours (AudioMAE's kind) and "listener" for the one that knows text. tokens: how many semantic
-    tokens a dual path listens to.
+    tokens a dual path listens to. times: of training, "equal" shares of noise on any path or "even".
     """
 
     name: str
@@ -59,6 +59,7 @@ class Recipe:
     parameters: int = PARAMETERS
     tokens: int = 0
     systems: tuple[System, ...] = ()
+    times: str = "equal"
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -103,6 +104,8 @@ _ALL = (
     Recipe(FEATURES, "masked mel patches, the frozen feature network"),
     Recipe("teacher", "transformer on rectified flow", (MAIN, PATH, GUIDANCE), systems=(*DDIM, *SCALES, *DPM)),
     Recipe("teacher-vp", "transformer, variance-preserving, says the noise", (PATH,), path="vp", systems=(*DDIM, *DPM)),
+    Recipe("teacher-vp-even", "the same, trained at even times, as its papers do", (PATH,), path="vp", times="even",
+           systems=(*DDIM, *DPM)),
     Recipe("angular", "transformer on angles, says the velocity", (PATH, BACKBONE), path="angular",
            systems=(*DDIM, *ANGLES)),
     Recipe("dual-path", "MeLoDy's denoiser, time by sines", (BACKBONE,), "dual_path", "angular", systems=ANGLES),

@@ -98,14 +98,23 @@ def equal_times(path: NoisePath, count: int, generator: torch.Generator) -> Tens
     return path.time_at(FLOW.angle(logit_normal_times(count, generator)))
 
 
+def even_times(path: NoisePath, count: int, generator: torch.Generator) -> Tensor:
+    """Times [count] from all of [0, 1]: where sampling begins, noise must be known to within alpha(1)."""
+    return torch.rand(count, generator=generator, device=generator.device)
+
+
+TIMES = {"equal": equal_times, "even": even_times}
+
+
 def said_loss(
-    model: Denoiser, path: NoisePath, example: Example, generator: torch.Generator, tokens: Tokens | None = None
-) -> Tensor:
+    model: Denoiser, path: NoisePath, example: Example, generator: torch.Generator, tokens: Tokens | None = None,
+    times: str = "equal",
+) -> Tensor:  # fmt: skip
     """Mean squared error of what a teacher says, over the new frames; now and then no tokens are spoken to it."""
     clean, new, given = example
     if tokens is not None and float(torch.rand((), generator=generator)) >= DROPPED:
         model = cast(Denoiser, Spoken(model, tokens(clean)))
-    time = equal_times(path, len(clean), generator)
+    time = TIMES[times](path, len(clean), generator)
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
     with devices.autocast(clean.device):
         said = model(path.diffuse(clean, noise, time), time, torch.ones_like(time), given)
@@ -125,7 +134,7 @@ def taught(bench: Bench, recipe: Recipe, seed: int) -> Denoiser:
     generator = devices.generator(work.stage.device, seed + work.stage.steps)
     path = PATHS[recipe.path]
     work.go(
-        lambda example: {"loss": said_loss(model, path, example, generator, tokens)},
+        lambda example: {"loss": said_loss(model, path, example, generator, tokens, recipe.times)},
         feed(bench, seed, work.stage.steps),
     )
     return model.eval()
