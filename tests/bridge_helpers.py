@@ -43,11 +43,11 @@ class Heard:
     def ends(self, request_id: str) -> list[Ended]:
         return [event for event in self.of(request_id) if isinstance(event, Ended)]
 
-    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
         with self.changed:
             assert self.changed.wait_for(condition, timeout_s), f"not within {timeout_s} s: {self.events[-3:]}"
 
-    def end(self, request_id: str = "a", timeout_s: float = 10.0) -> Ended:
+    def end(self, request_id: str = "a", timeout_s: float = 60.0) -> Ended:
         self.wait_for(lambda: bool(self.ends(request_id)), timeout_s)
         return self.ends(request_id)[0]
 

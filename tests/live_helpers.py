@@ -23,21 +23,10 @@ from bridge.timeline.cache import PluginSide, Transport, position_at
 from engine.errors import AttaccaError
 from engine.fake import FakeRenderer
 from engine.types import Audio, BarAudio, Rendered, Request
+from tests.waiting import wait
 
 RATE = 48_000
 THREE_TEMPI = ("0:120,3:97.3,6:140", "0:4/4,4:7/8,7:4/4")
-
-
-def wait(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
-    """What `condition` finds, within the time; it is asked once more when that is over."""
-    end = time.monotonic() + timeout_s
-    over = False
-    while not over:
-        over = time.monotonic() >= end
-        if found := condition():
-            return found
-        time.sleep(0.002)
-    raise AssertionError(f"not within {timeout_s} s: {what}")
 
 
 class Coloured(FakeRenderer):
@@ -154,14 +143,19 @@ class Host:
         return self.block
 
     def play(self, frames: int, speed: float | None = None) -> list[Block]:
-        """Play on. With `speed` by the clock (1: as heard); without, an offline host that waits for each block."""
+        """Play on. With `speed` by the clock (1: as heard); without, an offline host that waits for each block.
+
+        A machine that holds this host up for a while holds its play head up, too: it never hurries to catch up.
+        """
         begin, start, played = time.monotonic(), len(self.played), 0
         while played < frames:
             seen = self._wait_for_block() if speed is None else None
             played += self._frames()
             self.step(seen)
             if speed is not None:
-                time.sleep(max(0.0, begin + played / self.song.rate / speed - time.monotonic()))
+                early = begin + played / self.song.rate / speed - time.monotonic()
+                begin -= min(0.0, early)
+                time.sleep(max(0.0, early))
         return self.played[start:]
 
     def _wait_for_block(self) -> Block:
@@ -182,7 +176,7 @@ class Host:
         self.frame, self.jumps = frame, self.jumps + 1
         self.report()
 
-    def ready(self, bars: float = 2.0, timeout_s: float = 30.0) -> None:
+    def ready(self, bars: float = 2.0, timeout_s: float = 60.0) -> None:
         """Wait until so many bars are there from the play head on; an offline host stands meanwhile."""
         line = self.song.frame(self.song.bar_at(self.frame) + int(bars))
         self.report()
@@ -209,7 +203,7 @@ class Ledger:
 
     def close(self) -> None:
         self._engine.close()
-        self._thread.join(5)
+        self._thread.join(30)
 
     def unexplained(self, host: Host) -> list[int]:
         """Frames of blocks that a host played and whose samples were never told for that frame and generation."""

@@ -1,22 +1,11 @@
-"""Used by the tests of MIDI: a keyboard on JACK, waiting, what sounds."""
+"""Used by the tests of MIDI: a keyboard on JACK, what sounds."""
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable
 
 from bridge.midi.notes import NoteCollector
 from tests.jack_server import JackServer
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def sounding(collector: NoteCollector) -> list[int]:

@@ -14,8 +14,9 @@ import pytest
 
 from tests.hosts.attacca_plugin import CLAP_ID, Plugins, build_plugins
 from tests.hosts.clap_host import KNOWN, LOOPING, PLAYING, ClapHost, moment
-from tests.hosts.live_rig import Live, Sight, cache_folder, instance_of, live_engine, wait_for
+from tests.hosts.live_rig import Live, Sight, cache_folder, instance_of, live_engine
 from tests.hosts.song import Part, Song
+from tests.waiting import wait
 
 pytestmark = pytest.mark.timeout(400)  # the first test of a clone builds the plugin
 FAST = Fraction("140.125")
@@ -55,7 +56,7 @@ class Player:
             return self.ready >= frame + BLOCK + AHEAD_FRAMES
 
         if self.ready < frame + BLOCK + AHEAD_FRAMES:
-            wait_for(is_ready, 30, lambda: f"frame {frame}: {self.live.session(self.name)}")
+            wait(is_ready, f"frame {frame}, rendered ahead")
 
     def play(self, first: int, last: int, flags: int = KNOWN | PLAYING) -> np.ndarray:
         """[frames, 2] from `first` to `last`; the last block may be short."""

@@ -16,9 +16,10 @@ import pytest
 from tests.hosts.attacca_plugin import Plugins, build_plugins
 from tests.hosts.dawdreamer_host import DawDreamer, dawdreamer
 from tests.hosts.juce_state import component, values
-from tests.hosts.live_rig import Live, cache_folder, instance_of, live_engine, wait_for
+from tests.hosts.live_rig import Live, cache_folder, instance_of, live_engine
 from tests.hosts.probe_plugin import Gate, build_probe
 from tests.hosts.song import Part, Song
+from tests.waiting import wait
 
 BLOCK = 480
 EVEN = Song((Part(0, Fraction(120)), Part(2, Fraction(100)), Part(4, Fraction(150))))
@@ -65,7 +66,7 @@ def render(live: Live, host: DawDreamer, gate: Gate, frames: int, instances: lis
             gate.open_until(ready - AHEAD_FRAMES)
             return not run.running
 
-        wait_for(paced, 50, lambda: str(live.engine.live_status()))
+        wait(paced, "the whole song to be rendered")
     return run.audio
 
 
@@ -77,7 +78,7 @@ def learn(live: Live, host: DawDreamer, gate: Gate, frames: int, name: str) -> N
             gate.open_until(at + 4800)
             live.await_session(name, lambda s, at=at: s.frame >= min(at + 4800, frames) - 2 * BLOCK)
         gate.close()
-        wait_for(lambda: not run.running, 20)
+        wait(lambda: not run.running, "the end of the first pass")
 
 
 @pytest.mark.parametrize("learnt", [False, True], ids=["announced", "learnt"])

@@ -18,7 +18,8 @@ from bridge.client import connect
 from bridge.midi.inputs import NoteCollector, match, open_input
 from engine.errors import BadMidi, BadRequest, Unavailable
 from tests.bridge_helpers import fake_server
-from tests.midi_helpers import sounding, within
+from tests.midi_helpers import sounding
+from tests.waiting import WAIT_S, wait, within
 
 
 def test_ports_by_name_pattern_or_part() -> None:
@@ -76,14 +77,15 @@ def test_live_notes_are_the_melody_of_the_next_request(tmp_path: Path) -> None:
                 keyboard.send(mido.Message("note_on", note=pitch, velocity=77))
                 time.sleep(0.1)
                 keyboard.send(mido.Message("note_off", note=pitch))
-            time.sleep(0.1)
+            wait(lambda: [note.end_ns is None for note in server._notes.since(0)] == [False] * 2, "both notes to end")
+        begins = [note.begin_ns for note in server._notes.since(0)]
         with connect(server.zeromq.endpoint) as engine:
             engine.generate(bars=1, tempo=120)
             engine.generate(bars=1, tempo=120)
         assert melodies[1] is None
         first, second = melodies[0]
         assert (first.pitch, first.beat, first.velocity, second.pitch) == (60, 0, 77, 64)
-        assert float(second.beat) == pytest.approx(0.2, abs=0.08)
+        assert float(second.beat) == pytest.approx((begins[1] - begins[0]) * 120 / 60e9, abs=1e-3)
         assert Fraction(first.length) > 0
 
 
@@ -93,13 +95,13 @@ def test_a_sender_that_goes_leaves_no_note_and_a_clock_hears_what_it_said() -> N
         end = source.listen(lambda data, at_ns: heard.append(data))
         with socket.create_connection(("127.0.0.1", int(source.name.rpartition(":")[2]))) as sender:
             sender.sendall(b"\xfa\x90\x3c\x40\xf8\x40\x40\xf2\x01\x00\x90\x43\x40")
-            assert within(5, lambda: sounding(collector) == [0x43])
-        assert within(5, lambda: sounding(collector) == [])
+            assert within(WAIT_S, lambda: sounding(collector) == [0x43])
+        assert within(WAIT_S, lambda: sounding(collector) == [])
         assert heard == [b"\xfa", b"\x90\x3c\x40", b"\xf8", b"\x90\x40\x40", b"\xf2\x01\x00", b"\x90\x43\x40"]
         end()
         with socket.create_connection(("127.0.0.1", int(source.name.rpartition(":")[2]))) as sender:
             sender.sendall(b"\x90\x48\x40")
-            assert within(5, lambda: sounding(collector) == [0x48])
+            assert within(WAIT_S, lambda: sounding(collector) == [0x48])
     assert sounding(collector) == [] and len(heard) == 6, "closing releases, too"
 
 
@@ -117,23 +119,29 @@ def midi_file(path: Path, tempo: int = 240) -> Path:
 
 
 def test_a_file_is_played_in_its_own_time(tmp_path: Path) -> None:
-    collector = NoteCollector()
-    with open_input(f"file:{midi_file(tmp_path / 'a.mid')}", collector) as source:
-        assert source.name.endswith("a.mid")
-        assert within(5, lambda: len(collector.since(0)) == 4 and not sounding(collector))
-    notes = collector.since(0)
-    assert [n.pitch for n in notes] == [60, 64, 67, 72]
-    begins = [(n.begin_ns - notes[0].begin_ns) / 1e9 for n in notes]
-    assert begins == pytest.approx([0, 0.25, 0.5, 0.75], abs=0.2)
+    """On a busy machine any note may be late: one take of some must be in time."""
+    in_time = False
+    for _ in range(6):
+        collector = NoteCollector()
+        with open_input(f"file:{midi_file(tmp_path / 'a.mid')}", collector) as source:
+            assert source.name.endswith("a.mid")
+            assert within(WAIT_S, lambda heard=collector: len(heard.since(0)) == 4 and not sounding(heard))
+        notes = collector.since(0)
+        assert [n.pitch for n in notes] == [60, 64, 67, 72]
+        begins = [(n.begin_ns - notes[0].begin_ns) / 1e9 for n in notes]
+        in_time = in_time or begins == pytest.approx([0, 0.25, 0.5, 0.75], abs=0.1)
+        if in_time:
+            break
+    assert in_time, begins
 
 
 def test_a_file_that_is_closed_stops_and_one_that_is_none_says_so(tmp_path: Path) -> None:
     collector = NoteCollector()
-    source = open_input(f"file:{midi_file(tmp_path / 'slow.mid', tempo=20)}", collector)
-    assert within(5, lambda: sounding(collector) == [60])
+    source = open_input(f"file:{midi_file(tmp_path / 'slow.mid', tempo=4)}", collector)
+    assert within(WAIT_S, lambda: sounding(collector) == [60])
     began_s = time.monotonic()
     source.close()
-    assert time.monotonic() - began_s < 1 and sounding(collector) == []
+    assert time.monotonic() - began_s < 10 and sounding(collector) == [], "the first note alone has 15 s"
     (tmp_path / "bad.mid").write_bytes(b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x00\x60MTrk")
     for name in ("bad.mid", "none.mid"):
         with pytest.raises(BadMidi):

@@ -15,7 +15,8 @@ from bridge.midi.remembered import LAST, open_chosen
 from bridge.midi.settings import load, settings_path
 from engine.errors import BadRequest
 from tests.jack_server import JackServer, jack_or_skip
-from tests.midi_helpers import Keyboard, sounding, within
+from tests.midi_helpers import Keyboard, sounding
+from tests.waiting import WAIT_S, within
 
 
 @pytest.fixture
@@ -35,14 +36,14 @@ def test_a_port_that_vanishes_is_opened_again_when_it_is_back(jack_server: JackS
         with open_input("*keys*", collector) as source:
             source.listen(lambda data, at_ns: heard.append(data))
             assert source.name == "keys:out"
-            assert within(10, lambda: keyboard.queue.append(b"\xb0\x07\x01") or bool(heard)), "to be connected"  # type: ignore[func-returns-value]
+            assert within(WAIT_S, lambda: keyboard.queue.append(b"\xb0\x07\x01") or bool(heard)), "to be connected"  # type: ignore[func-returns-value]
             keyboard.queue += [b"\x90\x3c\x40", b"\xf8", b"\xf2\x02\x00", b"\x90\x40\x40"]
-            assert within(5, lambda: sounding(collector) == [0x40]), (heard, collector.since(0))
+            assert within(WAIT_S, lambda: sounding(collector) == [0x40]), (heard, collector.since(0))
             assert {b"\xf8", b"\xf2\x02\x00"} <= set(heard)
             keyboard.close()
-            assert within(10, lambda: sounding(collector) == []), "a vanished port releases its notes"
+            assert within(WAIT_S, lambda: sounding(collector) == []), "a vanished port releases its notes"
             keyboard = Keyboard(jack_server)
-            assert within(10, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
+            assert within(WAIT_S, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
     finally:
         keyboard.close()
     assert sounding(collector) == []
@@ -113,7 +114,7 @@ def test_a_virtual_port_of_our_own_on_jack(jack_server: JackServer) -> None:
             ours = [p for p in keyboard.client.get_ports(is_midi=True, is_input=True) if "Attacca Test" in p.name]
             assert ours
             keyboard.client.connect(keyboard.port, ours[0])
-            assert within(5, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
+            assert within(WAIT_S, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
     finally:
         keyboard.close()
 
@@ -125,7 +126,7 @@ def test_a_port_that_is_not_there_yet_is_opened_once_it_is(jack_server: JackServ
     with open_input("*keys*", collector, wait=True):
         keyboard = Keyboard(jack_server)
         try:
-            assert within(15, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
+            assert within(WAIT_S, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
         finally:
             keyboard.close()
 
@@ -144,7 +145,7 @@ def test_the_chosen_port_is_remembered_and_opened_again_as_last(
         assert load().input == "*keys*"
         with open_chosen(LAST, collector) as source:
             assert source.name == "keys:out"
-            assert within(15, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
+            assert within(WAIT_S, lambda: keyboard.queue.append(b"\x90\x43\x40") or 0x43 in sounding(collector))  # type: ignore[func-returns-value]
     finally:
         keyboard.close()
 

@@ -25,6 +25,8 @@ from plugin_host.chain import ChainSpec, Effect
 from plugin_host.pipeline import Pipeline
 from plugin_host.play import play, play_buffer
 from plugin_host.source import mix_matrix
+from tests.jack_server import JackServer
+from tests.waiting import wait
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAIN = '[[effect]]\nname = "HighpassFilter"\n[[effect]]\nname = "Reverb"\nparameters = { wet_level = 0.2 }\n'
@@ -97,9 +99,9 @@ def test_nan_in_a_file_is_silenced_before_the_resampler(tmp_path: Path) -> None:
     report = play_buffer(audio, 44_100, output=tmp_path / "out.wav", rate_hz=48_000)
     assert report.scrubbed_samples == 3 and report.remarks[0].startswith("3 samples")
     clean = np.where(np.isfinite(audio), audio, 0)
-    time.sleep(1.1)  # libsndfile would write the time of day into a float WAV
     play_buffer(clean, 44_100, output=tmp_path / "clean.wav", rate_hz=48_000)
-    assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "clean.wav").read_bytes()
+    written = [soundfile.read(tmp_path / name, dtype="int32")[0] for name in ("out.wav", "clean.wav")]
+    assert np.array_equal(*written)
 
 
 @pytest.mark.parametrize("have", range(1, 9))
@@ -253,58 +255,36 @@ def test_what_is_missing_is_named(wav: Path, tmp_path: Path, sabotage: str, sent
     assert len(done.stdout.splitlines()) == 1
 
 
-class Jack:
-    """A JACK server of our own, with a dummy backend; `environment` is what its clients need."""
-
-    def __init__(self, name: str) -> None:
-        needed = {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
-        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), **needed}
-        command = ["jackd", "-R", "-n", name, "-d", "dummy", "-r", "48000", "-p", "1024", "-P", "2", "-C", "2"]
-        self.players: list[subprocess.Popen[str]] = []
-        self.server = subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        self.started = self.tool("jack_wait", "-s", name, "-w", "-t", "10").returncode == 0
-
-    def tool(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60)
+class Jack(JackServer):
+    """A JACK server with players on it."""
 
     def play(self, code: str, file: Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", code, str(file)]
         player = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True)
-        self.players.append(player)
+        self.processes.append(player)
         return player
 
-    def ports(self) -> list[str]:
+    def outputs(self) -> list[str]:
         """The two ports a player sends from, as soon as they are there."""
-        ports: list[str] = []
-        for _ in range(200):
-            listed = self.tool("jack_lsp").stdout.splitlines()
-            ports = [port for port in listed if not port.startswith("system:") and "out" in port]
-            if len(ports) == 2:
-                break
-            time.sleep(0.05)
-        return ports
 
-    def close(self) -> None:
-        for process in (*self.players, self.server):
-            process.kill() if process is not self.server else process.terminate()
-            process.communicate(timeout=30)
-        for semaphore in Path("/dev/shm").glob(f"jack_sem.*_{self.environment['JACK_DEFAULT_SERVER']}_*"):
-            semaphore.unlink()
+        def found() -> list[str]:
+            ports = [port for port in self.ports() if not port.startswith("system:") and "out" in port]
+            return ports if len(ports) == 2 else []
+
+        return list(wait(found, "the ports of a player", pause_s=0.05))
+
+    def connected(self) -> bool:
+        """Whether a player's ports lead to the loudspeakers."""
+        lines = self.tool("jack_lsp", "-c", "system:playback_1").stdout.splitlines()
+        return any(line.startswith(" ") for line in lines)
 
 
 @pytest.fixture
 def jack() -> Iterator[Jack]:
-    if not shutil.which("jackd") or not shutil.which("jack_rec") or not find_library("portaudio"):
+    if not shutil.which("jack_rec") or not find_library("portaudio"):
         pytest.skip("playing to a real server needs: apt-get install libportaudio2 jackd2")
-    server = Jack(f"attacca-test-{os.getpid()}")
-    try:
-        if not server.started:
-            pytest.skip("jackd does not start here")
+    with Jack.or_skip(f"attacca-test-{os.getpid()}", 1024) as server:
         yield server
-    finally:
-        server.close()
 
 
 PLAY_TO_JACK = """
@@ -324,14 +304,14 @@ except Unavailable as error:
 
 
 def test_a_real_jack_server_carries_the_same_samples(jack: Jack, tmp_path: Path) -> None:
-    """A busy machine may drop periods of any client, the recorder's too: one take of three must be whole."""
+    """A busy machine may drop periods of any client, the recorder's too: one take of six must be whole."""
     audio = np.concatenate([np.zeros((72_000, 2), np.float32), sound(48_000), np.zeros((24_000, 2), np.float32)])
     soundfile.write(tmp_path / "in.wav", audio, 48_000, subtype="FLOAT")
     takes = []
-    for number in range(3):
+    for number in range(6):
         player = jack.play(PLAY_TO_JACK, tmp_path / "in.wav")
         recording = tmp_path / f"heard{number}.wav"
-        jack.tool("jack_rec", "-f", str(recording), "-d", "3", "-b", "32", *jack.ports())
+        jack.tool("jack_rec", "-f", str(recording), "-d", "3", "-b", "32", *jack.outputs())
         sentence, printed = player.communicate(timeout=60)[0].splitlines()
         assert sentence == "there is no sound output 'no such device'; there are: system"
         report = json.loads(printed)
@@ -349,8 +329,9 @@ def test_a_real_jack_server_carries_the_same_samples(jack: Jack, tmp_path: Path)
 def test_a_jack_server_that_dies_is_given_up_in_one_sentence(jack: Jack, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "in.wav", sound(30 * 48_000), 48_000)
     player = jack.play(PLAY_TO_JACK, tmp_path / "in.wav")
-    assert len(jack.ports()) == 2
-    time.sleep(1.0)  # the ports are there before the stream runs; PortAudio aborts when the server dies between
+    assert len(jack.outputs()) == 2
+    wait(jack.connected, "the player to be connected", pause_s=0.05)
+    time.sleep(1.0)  # it is connected before the stream runs; PortAudio aborts when the server dies between
     jack.server.terminate()
     assert player.communicate(timeout=60)[0].splitlines()[1] == "the device system stopped playing"
     assert player.returncode == 0

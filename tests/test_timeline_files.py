@@ -25,8 +25,8 @@ from tests.timeline_helpers import (
     pages_held,
     small_cache,
     small_tmpfs,
-    until,
 )
+from tests.waiting import wait
 
 CREATOR = """
 import sys, time; from pathlib import Path; from bridge.timeline.cache import PluginSide
@@ -105,7 +105,7 @@ def test_a_cache_of_a_killed_plugin_is_stale_and_reclaimed(folder: Path) -> None
         assert reclaim(folder) == []
         engine = EngineSide.attach(folder / "attacca-one")
         one.kill()
-        until(lambda: not engine.alive)
+        wait(lambda: not engine.alive)
         assert {info.instance: info.creator_alive for info in discover(folder)} == {"one": False, "two": True}
         with pytest.raises(Unavailable, match="is gone: load it anew"):
             EngineSide.attach(folder / "attacca-one")
@@ -123,7 +123,7 @@ def test_a_killed_engine_leaves_audio_that_plays_and_its_lock_free(plugin: Plugi
     with child(ENGINE, plugin.path) as process:
         assert plugin.engine_attached
         process.kill()
-        until(lambda: not plugin.engine_attached)
+        wait(lambda: not plugin.engine_attached)
     sound, valid = plugin.play(100, 40_000)
     assert valid.all() and np.array_equal(sound, noise(40_000))
     engine = EngineSide.attach(plugin.path)
@@ -141,13 +141,11 @@ def test_an_engine_killed_in_the_middle_of_writing_leaves_whole_slots(plugin: Pl
 
     for turn in range(4):
         with child(HAMMER, plugin.path, 60.0) as process:
-            until(
-                lambda number=turn + 1: plugin.segments()[0] == number
-            )  # each engine takes over and publishes a map of its own
-            until(lambda: sum(part.any(1).sum() for part in slots()) > layout.PAGE_SLOTS)
+            wait(lambda number=turn + 1: plugin.segments()[0] == number, "each engine to publish a map of its own")
+            wait(lambda: sum(part.any(1).sum() for part in slots()) > layout.PAGE_SLOTS)
             time.sleep(0.013 * turn)
             process.kill()
-            until(lambda: not plugin.engine_attached)
+            wait(lambda: not plugin.engine_attached)
         assert all((part == part[:, :1]).all() for part in slots())
 
 

@@ -47,8 +47,8 @@ from tests.timeline_helpers import (
     small_cache,
     small_tmpfs,
     some_transport,
-    until,
 )
+from tests.waiting import wait
 
 MINUTES = 4 * PAGE / 8_000 / 60
 CREATOR = """
@@ -263,8 +263,9 @@ def test_no_slot_is_ever_torn_or_wrong_under_a_busy_engine(made: Twin) -> None:
     assert reads > 200 and newest > 100
 
 
-def test_context_and_transport_are_whole_under_a_busy_plugin(made: Twin, engine: EngineSide) -> None:
-    thread = threading.Thread(target=made.c.tc_hammer, args=(made.cache, 1.5))  # without the interpreter's lock
+def reads_of_a_busy_plugin(made: Twin, engine: EngineSide) -> tuple[int, list[int]]:
+    """Reads while the plugin's side writes for a second. -> context slots read whole, frames of the transports read"""
+    thread = threading.Thread(target=made.c.tc_hammer, args=(made.cache, 1.0))  # without the interpreter's lock
     thread.start()
     seen, known = [], 0
     try:
@@ -278,8 +279,20 @@ def test_context_and_transport_are_whole_under_a_busy_plugin(made: Twin, engine:
                 assert t.frame == t.monotonic_ns == t.bar == t.loop_first == t.loop_last == t.jumps == t.blocks
                 seen.append(t.frame)
     finally:
-        thread.join(20)
-    assert known > 50 and len(seen) > 50 and seen[-1] > seen[0] and all(a <= b for a, b in pairwise(seen))
+        thread.join()
+    return known, seen
+
+
+def test_context_and_transport_are_whole_under_a_busy_plugin(made: Twin, engine: EngineSide) -> None:
+    slots = 0
+    for _ in range(20):  # a busy machine may give the reader little of a second
+        known, seen = reads_of_a_busy_plugin(made, engine)
+        slots += known
+        later = seen[1:]  # the first may be the last of the writing before
+        assert all(a <= b for a, b in pairwise(later))
+        if slots > 50 and len(later) > 50:
+            break
+    assert slots > 50 and len(later) > 50 and later[-1] > later[0]
 
 
 def test_a_closed_cache_holds_nothing(twin: Twin) -> None:
@@ -347,7 +360,7 @@ def test_each_side_reclaims_what_the_other_left_when_killed(twin: Twin, library:
         assert reclaim(folder) == [] and twin.c.tc_reclaim(str(folder).encode()) == 0
         one.kill()
         two.kill()
-        until(lambda: not any(info.creator_alive for info in discover(folder)))
+        wait(lambda: not any(info.creator_alive for info in discover(folder)))
     assert twin.create("py", 8_000, MINUTES, folder) == "" and twin.instance == "py"
     assert [info.instance for info in reclaim(folder)] == ["cpp"]
     twin.c.tc_close(twin.cache)

@@ -17,7 +17,7 @@ import numpy as np
 from bridge.demo_engine import Engine, engine_process
 from engine.types import Audio
 
-WAIT_S = 20.0
+WAIT_S = 30.0
 
 
 @dataclass

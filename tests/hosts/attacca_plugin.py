@@ -51,7 +51,7 @@ def build_plugins() -> Plugins:
     return Plugins(folder)
 
 
-def await_caches(folder: Path, count: int = 1, seconds: float = 20.0) -> list[CacheInfo]:
+def await_caches(folder: Path, count: int = 1, seconds: float = 60.0) -> list[CacheInfo]:
     """The caches in a folder whose plugins live, by instance, as soon as there are `count`."""
     deadline = time.monotonic() + seconds
     while True:

@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.jack_server import JackServer
+from tests.waiting import wait
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -49,24 +52,10 @@ class Heard:
         return [(first, np.concatenate(pieces)) for first, pieces in found]
 
 
-class JackServer:
-    """jackd under a name of its own, with what runs on it. `environment` leads tools to it."""
+class HostServer(JackServer):
+    """A JACK server with hosts on it; `folder` holds their logs."""
 
-    def __init__(self, name: str, folder: Path, rate: int, block: int) -> None:
-        needed = {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
-        self.name, self.folder = name, folder
-        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), **needed}
-        self.running: list[subprocess.Popen[str]] = []
-        command = ["jackd", "-R", "-n", name, "-d", "dummy", "-r", str(rate), "-p", str(block), "-P", "2", "-C", "2"]
-        self.words = folder / "jackd.txt"
-        with self.words.open("w") as said:
-            self.server = subprocess.Popen(command, env=self.environment, stdout=said, stderr=said)
-        waited = subprocess.run(["jack_wait", "-s", name, "-w", "-t", "20"], env=self.environment, capture_output=True)
-        self.started = waited.returncode == 0
-
-    def ports(self) -> list[str]:
-        listed = subprocess.run(["jack_lsp"], env=self.environment, capture_output=True, text=True, timeout=20)
-        return listed.stdout.splitlines()
+    folder: Path
 
     def jalv(self, uri: str, name: str, lv2_path: Path, *options: str, **more: str) -> Jalv:
         """jalv with the plugin, as JACK client `name`; `more` goes into its environment."""
@@ -81,8 +70,8 @@ class JackServer:
             text=True,
         )
         log.close()
-        self.running.append(process)
-        self._await(lambda: any(port.startswith(f"{name}:") for port in self.ports()), f"jalv does not show {name}")
+        self.processes.append(process)
+        wait(lambda: any(port.startswith(f"{name}:") for port in self.ports()), f"jalv to show {name}", pause_s=0.05)
         return Jalv(process, name, [port for port in self.ports() if port.startswith(f"{name}:")])
 
     def rig(self, parts: list[list[Any]], seconds: float) -> RigClient:
@@ -93,30 +82,8 @@ class JackServer:
         process = subprocess.Popen(
             command, cwd=ROOT, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self.running.append(process)
+        self.processes.append(process)
         return RigClient(process, self.folder)
-
-    @staticmethod
-    def _await(true: Any, sentence: str, seconds: float = 20.0) -> None:
-        for _ in range(int(seconds / 0.05)):
-            if true():
-                return
-            time.sleep(0.05)
-        raise AssertionError(sentence)
-
-    def close(self) -> None:
-        for process in reversed(self.running):
-            process.terminate()
-        for process in (*self.running, self.server):
-            if process is self.server:
-                process.terminate()
-            try:
-                process.communicate(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate(timeout=10)
-        for semaphore in Path("/dev/shm").glob(f"jack_sem.*_{self.name}_*"):
-            semaphore.unlink()
 
 
 @dataclass
@@ -136,7 +103,7 @@ class Jalv:
 
 
 class RigClient:
-    """Commands to the rig, each answered at once."""
+    """Commands to the rig, each answered at once with {frame, cycles, xruns, loops, rolling, done}."""
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self.process, self.folder = process, folder
@@ -149,26 +116,35 @@ class RigClient:
         return dict(json.loads(line))
 
     def do(self, *command: Any) -> dict[str, Any]:
-        """One command. Returns {frame, cycles, xruns}."""
+        """One command, and its answer."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
         return self._read()
 
-    def locate(self, frame: int, seconds: float = 10.0) -> None:
+    def connect(self, source: str, sink: str) -> None:
+        """A cable; a client that has its ports already may still have to become active."""
+        wait(lambda: self.do("connect", source, sink)["done"], f"{source} to be connected to {sink}", pause_s=0.05)
+
+    def locate(self, frame: int) -> None:
         """Locates, and waits until the transport is less than a second from there."""
         self.do("locate", frame)
-        deadline = time.monotonic() + seconds
-        while not frame <= self.do("where")["frame"] < frame + self.about["rate"]:
-            assert time.monotonic() < deadline, f"the transport does not go to frame {frame}"
-            time.sleep(0.005)
+        wait(lambda: frame <= self.do("where")["frame"] < frame + self.about["rate"], f"the locate to frame {frame}")
 
-    def play_until(self, frame: int, seconds: float = 60.0) -> None:
+    def play_until(self, frame: int) -> None:
         """Waits until the transport is at `frame` or later."""
-        deadline = time.monotonic() + seconds
-        while self.do("where")["frame"] < frame:
-            assert time.monotonic() < deadline, f"the transport does not reach frame {frame}"
-            time.sleep(0.01)
+        wait(lambda: self.do("where")["frame"] >= frame, f"the transport to reach frame {frame}", pause_s=0.01)
+
+    def loop(self, first: int, last: int, times: int) -> None:
+        """Loops from frame `first` to `last` until it went back so many times, and plays on then."""
+        before = self.do("loop", first, last)["loops"]
+        wait(lambda: self.do("where")["loops"] >= before + times, f"{times} loops", pause_s=0.01)
+        self.do("loop", None, None)
+
+    def stop(self) -> None:
+        """Stops, and waits until a cycle in which the transport stands was recorded."""
+        self.do("stop")
+        wait(lambda: not self.do("where")["rolling"], "the transport to stand")
 
     def heard(self) -> Heard:
         self.do("save")
@@ -177,14 +153,10 @@ class RigClient:
 
 
 @contextmanager
-def jack_server(folder: Path, rate: int = 48_000, block: int = 1024) -> Iterator[JackServer]:
+def jack_server(folder: Path, rate: int = 48_000, block: int = 1024) -> Iterator[HostServer]:
     """A server of its own for the length of the block; skips where it does not start."""
     need_jack()
-    server = JackServer(f"attacca-{os.getpid()}-{time.monotonic_ns() % 10**6}", folder, rate, block)
-    try:
-        if not server.started:
-            said = [line for line in server.words.read_text().splitlines() if line]
-            pytest.skip(f"jackd does not start here: {said[-1] if said else 'it says nothing'}")
+    name = f"attacca-{os.getpid()}-{time.monotonic_ns() % 10**6}"
+    with HostServer.or_skip(name, block, rate) as server:
+        server.folder = folder
         yield server
-    finally:
-        server.close()

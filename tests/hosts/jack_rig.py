@@ -46,7 +46,8 @@ class Rig:
         self.frames = np.zeros(cycles, np.int64)
         self.rolling = np.zeros(cycles, bool)
         self.count = 0
-        self.xruns = 0
+        self.xruns = self.loops = 0
+        self.rolls = self.goes_back = False
         self.loop: tuple[int, int] | None = None
         self.inputs = [self.client.inports.register(f"in_{index + 1}") for index in range(inputs)]
         self.feeder = jack.Client(f"{name}-source", no_start_server=True)
@@ -72,8 +73,13 @@ class Rig:
             self.frames[self.count] = at
             self.rolling[self.count] = rolling
             self.count += 1
-        if rolling and self.loop is not None and at + frames >= self.loop[1]:
-            self.client.transport_locate(self.loop[0])
+        loop, self.rolls = self.loop, rolling
+        if rolling and loop is not None:
+            if self.goes_back and at == loop[0]:
+                self.loops, self.goes_back = self.loops + 1, False
+            if at + frames >= loop[1]:
+                self.goes_back = True
+                self.client.transport_locate(loop[0])
 
     def _feed(self, frames: int) -> None:
         state, position = self.feeder.transport_query_struct()
@@ -102,8 +108,9 @@ class Rig:
     def answer(self, command: list[Any]) -> Any:
         """Does one command. Returns what is printed."""
         what, *rest = command
+        done = True
         if what in ("connect", "disconnect"):
-            getattr(self.client, what)(*rest)
+            done = self._cable(what, *rest)
         elif what == "start":
             self.client.transport_start()
         elif what == "stop":
@@ -118,7 +125,16 @@ class Rig:
             self.count = self.xruns = 0
         elif what == "save":
             self.save()
-        return {"frame": self.client.transport_frame, "cycles": self.count, "xruns": self.xruns}
+        told = {"frame": self.client.transport_frame, "cycles": self.count, "xruns": self.xruns}
+        return {**told, "loops": self.loops, "rolling": self.rolls, "done": done}
+
+    def _cable(self, what: str, *ports: str) -> bool:
+        """Connects or disconnects; not done where a client has its ports already, but is not active yet."""
+        try:
+            getattr(self.client, what)(*ports)
+        except jack.JackError:
+            return False
+        return True
 
     def save(self) -> None:
         """FOLDER/heard.npz: audio [cycles, inputs, block], frames [cycles], rolling [cycles]."""

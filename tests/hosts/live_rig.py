@@ -25,6 +25,7 @@ from bridge.timeline import layout
 from bridge.timeline.memory import load, span_slots
 from engine.errors import AttaccaError
 from tests.hosts.attacca_plugin import await_caches
+from tests.waiting import within
 
 FADE_FRAMES_AT_48K = 240
 LONGEST_S = 300.0
@@ -111,7 +112,7 @@ class Live:
         """Watchers of the caches, as soon as there are `count` of them, by instance."""
         return [Sight(info.path) for info in await_caches(self.folder, count)]
 
-    def assert_told(self, instance: str, first: int, heard: np.ndarray, seconds: float = 10.0) -> None:
+    def assert_told(self, instance: str, first: int, heard: np.ndarray, seconds: float = 40.0) -> None:
         """Every heard frame [frames, 2] is bit by bit what was told of its project frame; messages may still come."""
         deadline = time.monotonic() + seconds
         while not (same := self.told.equals(instance, first, heard)).all() and time.monotonic() < deadline:
@@ -126,21 +127,14 @@ class Live:
         found = [session for session in self.engine.live_status().sessions if session.instance == instance]
         return found[0] if found else None
 
-    def await_session(self, instance: str, true: Callable[[LiveSessionStatus], bool], seconds: float = 20.0) -> None:
+    def await_session(self, instance: str, true: Callable[[LiveSessionStatus], bool], seconds: float = 60.0) -> None:
         """Waits until the engine says so of a session."""
 
         def is_so() -> bool:
             found = self.session(instance)
             return found is not None and true(found)
 
-        wait_for(is_so, seconds, lambda: str(self.session(instance)))
-
-
-def wait_for(true: Callable[[], bool], seconds: float, sentence: Callable[[], str] = lambda: "") -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {sentence()}"
-        time.sleep(0.01)
+        assert within(seconds, is_so), f"not within {seconds} s: {self.session(instance)}"
 
 
 def instance_of(watcher: Watcher) -> str:
