@@ -60,13 +60,15 @@ def draft(log: Array, low_db: Array, tuning_cents: float | None = None) -> Array
     return np.stack(rows)
 
 
-def speak(level: Array, spread: Array, low_db: Array, seed: int, tuning_cents: float | None = None) -> Array:
+def speak(
+    level: Array, spread: Array, low_db: Array, seed: int, tuning_cents: float | None = None, width: float = V.WIDTH
+) -> Array:
     """Sound [256 T + 1792, 2] of levels [2, T, BINS] dB, spreads [2, T, SPREADS] dB and lows [T / 2, LOW_BANDS]."""
     log = level.mean(0) / V.NEPER_DB
     turned = np.exp(1j * draft(log, low_db.repeat(2, axis=0), tuning_cents))
     share = V.noise_share(torch.from_numpy(level), torch.from_numpy(spread) @ V.spread_map()).double().numpy()
     common, own = (torch.from_numpy(NoiseSource(2 * seed + n).take(0, level.shape[1])) for n in (1, 2))
-    hiss = V.stereo_noise(common, own, V.noise_width(torch.from_numpy(level)), 2).numpy()
+    hiss = V.stereo_noise(common, own, V.noise_width(torch.from_numpy(level), width), 2).numpy()
     mixed = np.exp(level.astype(np.float64) / V.NEPER_DB) * (np.sqrt(1 - share**2) * turned + share * hiss)
     window = F.hann().numpy().astype(np.float64)
     frames = np.fft.irfft(mixed * (F.WINDOW / 4.0), axis=-1) * window / 3.0

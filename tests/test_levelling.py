@@ -70,3 +70,28 @@ def test_a_table_of_sentences_knows_its_own_and_lends_the_nearest(tmp_path, monk
             prompt.sentence_encoder()
     finally:
         prompt.sentence_encoder.cache_clear()
+
+
+def wide(seconds: float = 2.0) -> np.ndarray:
+    """Noise that differs between left and right by some dB in each band and frame."""
+    rng = np.random.default_rng(7)
+    common, own = (rng.standard_normal((round(seconds * RATE_HZ), n)) for n in (1, 2))
+    return np.asarray(0.05 * (common + 0.5 * own), np.float32)
+
+
+def test_the_width_that_is_fitted_lies_where_decoding_is_as_wide_as_the_song(monkeypatch):
+    waves = {"a": wide(), "b": wide(3.0)}
+    monkeypatch.setattr(levelling, "middle", lambda path: waves[str(path)])
+    factors = {0.0: 0.0, 0.3: 0.4, 0.6: 0.6, 0.9: 1.4}
+    middle, side = np.array([[0.5, 0.5], [0.5, 0.5]]), np.array([[0.5, -0.5], [-0.5, 0.5]])
+
+    def decoded(_, wave, width):
+        return np.asarray(wave @ (middle + factors[width] * side), np.float32)
+
+    monkeypatch.setattr(levelling, "decoded", decoded)
+    fitted = levelling.fitted_width(untrained(), ["a", "b"], seconds=1000.0)
+    assert 0.6 < fitted < 0.9
+    factors[0.9] = 0.7
+    assert levelling.fitted_width(untrained(), ["a", "b"], seconds=1000.0) == 0.9
+    waves["a"] = np.zeros_like(waves["a"])
+    assert levelling.fitted_width(untrained(), ["a"], seconds=1000.0) == levelling.WIDTH

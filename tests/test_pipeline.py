@@ -76,6 +76,7 @@ def test_a_run_goes_on_where_it_was_stopped_and_ends_as_a_bundle_that_renders(pl
     assert made.name == "tiny" and made.styles == ["funk", "house"]
     assert made.config["denoiser"]["width"] == 64 and made.config["denoiser"]["jumps"]
     assert isinstance(made.config["lag_samples"], int) and abs(made.config["lag_samples"]) <= 480
+    assert 0.0 <= made.config["noise_width"] <= 0.9
     take = play(load_renderer(made.folder), ask(1))
     assert take.audio.shape == (96_000, 2)
     assert torch.isfinite(torch.from_numpy(take.audio)).all()

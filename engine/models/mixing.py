@@ -26,7 +26,6 @@ from engine.models.vocoder import (
     STEADY_DB,
     TONE_SPREAD_DB,
     WIDE_DB,
-    WIDTH,
     spread_map,
 )
 
@@ -95,6 +94,7 @@ def mix(
     own: Any,
     own_loud: Any,
     at: int,
+    most: float,
     weights: Any,
     below: Any,
     towards: Any,
@@ -103,7 +103,8 @@ def mix(
 ) -> None:
     """Spectra [count, 2 WINDOW], real and imaginary by turns, of left + i right, of frames `first` on.
 
-    Tones run along `phases` in turns [count, BINS]; noise is that of frames `at` on.
+    Tones run along `phases` in turns [count, BINS]; noise is that of frames `at` on,
+    `most` of its power a channel's own.
     room [ROWS + 2 SLOPE_FRAMES, BINS]: what is worked on.
     """
     slopes, sine, cosine, number = room[ROWS:], room[4], room[5], level.shape[1]
@@ -114,7 +115,7 @@ def mix(
         _slope(level, frame + SLOPE_FRAMES // 2, slopes)
         inside = min(frame + SLOPE_FRAMES // 2, number - 1) - max(frame - SLOPE_FRAMES // 2, 0) + 1
         steady = _STEADY / np.float32(inside)
-        width = _width(level[0, frame], level[1, frame], weights)
+        width = _width(level[0, frame], level[1, frame], most, weights)
         shared, apart = loud * np.sqrt(_ONE - width), own_loud * np.sqrt(width)
         _turn(phases[t], sine, cosine)
         for channel in range(2):
@@ -183,7 +184,7 @@ def _slope(level: Any, frame: int, slopes: Any) -> None:
 
 
 @inlined
-def _width(left: Any, right: Any, weights: Any) -> Any:
+def _width(left: Any, right: Any, most: Any, weights: Any) -> Any:
     """`vocoder.noise_width` of a frame."""
     apart, heard = np.float32(0.0), np.float32(1e-9)
     for k in range(_BINS):
@@ -192,7 +193,7 @@ def _width(left: Any, right: Any, weights: Any) -> Any:
         apart += abs(left[k] - right[k]) * weight
         heard += weight
     wide = (apart / heard - _MONO) * _WIDENING
-    return np.float32(WIDTH) * min(max(wide, np.float32(0.0)), _ONE)
+    return np.float32(most) * min(max(wide, np.float32(0.0)), _ONE)
 
 
 @inlined

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from engine.models import features as F
 from engine.models import noise, phase
-from engine.models.vocoder import NEPER_DB, Levels
+from engine.models.vocoder import NEPER_DB, WIDTH, Levels
 from engine.models.voice import HOP, Array, Piece, Planes, Voice
 
 MOST_THREADS = 4
@@ -34,11 +34,12 @@ class Synthesis:
     """Streams a waveform from features: call `push` with consecutive chunks, in order.
 
     Chunk k of T feature frames yields 512 T samples; the spectrum's overlap (1792 samples) is carried, so chunks
-    join without a seam. threads: one a core unless told, MOST_THREADS at most.
+    join without a seam. threads: one a core unless told, MOST_THREADS at most. width: the most of the noise's power
+    that is a channel's own, 0 to 1.
     """
 
-    def __init__(self, vocoder: Levels, seed: int = 0, threads: int | None = None) -> None:
-        self.vocoder = vocoder
+    def __init__(self, vocoder: Levels, seed: int = 0, threads: int | None = None, width: float = WIDTH) -> None:
+        self.vocoder, self.width = vocoder, width
         self.state = phase.PhaseState()
         self.position = 0
         self.tail = np.zeros((F.WINDOW - HOP, 2), np.float32)
@@ -90,6 +91,7 @@ class Synthesis:
             self.position,
             common,
             own,
+            self.width,
         )
         helpers = min(self._helpers_count, len(piece.blocks) - 1)
         while len(self.voices) <= helpers:

@@ -30,6 +30,7 @@ MIDDLE_SPREAD_DB = 0.5 * (TONE_SPREAD_DB + NOISE_SPREAD_DB)
 STEADY_DB = 2.0
 SLOPE_FRAMES = 5
 WIDTH = 0.3
+"""The most of the noise's power that is a channel's own, where a bundle names no `noise_width`."""
 MONO_DB = 0.35
 WIDE_DB = 0.9
 AUDIBLE_DB = -60.0
@@ -108,8 +109,8 @@ def bin_weights(device: str) -> Tensor:
     return 1.0 / (F.MEL_CORNER_HZ + torch.arange(F.BINS, device=device) * (F.RATE_HZ / F.WINDOW))
 
 
-def noise_width(level: Tensor) -> Tensor:
-    """Share of the noise's power that is a channel's own, 0 to `WIDTH`, [..., T] of levels [..., channels, T, BINS] dB.
+def noise_width(level: Tensor, most: float = WIDTH) -> Tensor:
+    """Share of the noise's power that is a channel's own, 0 to `most`, [..., T] of levels [..., channels, T, BINS] dB.
 
     It follows how far left and right are apart where both are heard: what is mono stays mono.
     """
@@ -118,7 +119,7 @@ def noise_width(level: Tensor) -> Tensor:
     left, right = level[..., 0, :, :], level[..., 1, :, :]
     heard = (torch.minimum(left, right) > AUDIBLE_DB) * bin_weights(str(level.device))
     apart = ((left - right).abs() * heard).sum(-1) / heard.sum(-1).clamp_min(1e-9)
-    return WIDTH * ((apart - MONO_DB) / (WIDE_DB - MONO_DB)).clamp(0.0, 1.0)
+    return most * ((apart - MONO_DB) / (WIDE_DB - MONO_DB)).clamp(0.0, 1.0)
 
 
 def stereo_noise(common: Tensor, own: Tensor, width: Tensor, channels: int) -> Tensor:

@@ -37,7 +37,8 @@ class Piece:
     """What one call of `speak` shares between threads: frames first ... first + count of level [2, N, BINS] and spread
     [2, N, SPREADS], both in dB.
 
-    peaks [count + 1, n] in the lows; position: of the first frame in the noise, common and own (`noise_planes`).
+    peaks [count + 1, n] in the lows; position: of the first frame in the noise, common and own (`noise_planes`);
+    width: the most of its power that is own.
     """
 
     level: Array
@@ -49,6 +50,7 @@ class Piece:
     position: int
     common: Planes
     own: Planes
+    width: float
     blocks: list[tuple[int, int]] = field(init=False)
     sound: list[Array] = field(init=False)
     linked: list[threading.Event] = field(init=False)
@@ -113,7 +115,7 @@ class Voice:
         """Overlapped sound [(last - first + OVERLAP - 1) HOP, 2] of frames first ... last of the levels."""
         count, at = last - first, (piece.position + first - piece.first) % noise.FRAMES
         told = piece.level, piece.spread, first, count, self.outline.phases()
-        mix(*told, *piece.common, *piece.own, at, *self._tables, self._room, self._flat)
+        mix(*told, *piece.common, *piece.own, at, piece.width, *self._tables, self._room, self._flat)
         frames = ifft(self.spectra[:count], norm="forward", overwrite_x=True)
         sound = np.zeros((count + OVERLAP - 1, 2 * HOP), np.float32)
         overlap(frames.view(np.float32).reshape(count, OVERLAP, 2 * HOP), self._window, sound)

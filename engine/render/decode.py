@@ -21,7 +21,7 @@ from torch import Tensor
 from engine.models import features as F
 from engine.models.codec import LATENT_HOP, PATCH
 from engine.models.synthesis import Synthesis
-from engine.models.vocoder import NEPER_DB, Levels
+from engine.models.vocoder import NEPER_DB, WIDTH, Levels
 from engine.models.voice import Piece
 from engine.render import level
 from engine.runtimes.base import Decodes
@@ -58,7 +58,8 @@ class Decoder:
     The first sample returned lies PRE_SAMPLES before frame `unheard`, counted from the first of `before` (or
     of the first push): what lies before it is context for codec, vocoder and level, but not spoken.
     target_db: level in dBFS to ride towards, one a feature frame from the first one on, or None; gain_db
-    applies to all. tuning_cents: basses are taken to the notes of this tuning.
+    applies to all. tuning_cents: basses are taken to the notes of this tuning. width: the most of the noise's power
+    that is a channel's own.
     """
 
     def __init__(
@@ -70,9 +71,10 @@ class Decoder:
         target_db: NDArray[np.float32] | None = None,
         tuning_cents: float | None = None,
         unheard: int = 0,
+        width: float = WIDTH,
     ) -> None:
         self.codec = codec
-        self.synthesis = Synthesis(vocoder, seed=seed)
+        self.synthesis = Synthesis(vocoder, seed=seed, width=width)
         self.synthesis.state.tuning_cents = tuning_cents
         self.latents = before
         self.decoded = 0

@@ -24,6 +24,7 @@ from engine.models import features as F
 from engine.models.codec import PATCH
 from engine.models.load import Networks
 from engine.models.prompt import sentence_encoder, sharpened
+from engine.models.vocoder import WIDTH
 from engine.render.adherence import Collected, Judge
 from engine.render.condition import Material, Place, PromptSense, gather, place_of
 from engine.render.decode import PRE_SAMPLES, Begun, Decoder
@@ -56,7 +57,8 @@ class ModelRenderer:
     in torch.
 
     makeup_db: what decoding loses, measured at export. lag_samples at 48 kHz: how much later attacks
-    leave codec and vocoder than they went in (`benchmarks.grid` measures it), taken back here.
+    leave codec and vocoder than they went in (`benchmarks.grid` measures it), taken back here. noise_width: how far the
+    noise of left and right is parted, so that what is heard is as wide as what went in.
     ride: whether gain follows an intensity curve (evaluation turns it off, to score the trained
     condition alone).
     """
@@ -68,6 +70,7 @@ class ModelRenderer:
         self.bundle, self.runtime, self.threads = bundle.name, self.made_by.name, self.made_by.threads
         self.makeup_db = float(bundle.config.get("makeup_db", 0.0))
         self.lag_samples = int(bundle.config.get("lag_samples", 0))
+        self.noise_width = float(bundle.config.get("noise_width", WIDTH))
         self.ride = True
         self.references, self.pasts = References(networks), Pasts(networks, self.made_by.encode)
         self.judge = Judge(networks)
@@ -84,13 +87,11 @@ class ModelRenderer:
         }
 
     def warm_up(self) -> None:
-        """Two small renders and a continuation of the second, so that the first request pays for nothing."""
+        """A render of four bars and its continuation, so that the first request pays for nothing."""
         sentence_encoder()
         heard: list[BarAudio] = []
-        for bars in (1, 4):
-            heard.clear()
-            warm = Request(id="warm-up", kind="generate", bars=bars, tempo="120", seed=0)
-            self.render(warm, None, heard.append, lambda _: None, lambda: False)
+        warm = Request(id="warm-up", kind="generate", bars=4, tempo="120", seed=0, steps=1)
+        self.render(warm, None, heard.append, lambda _: None, lambda: False)
         past = np.concatenate([bar.audio for bar in heard])
         shape = InlineAudio(rate=MODEL_RATE_HZ, channels=past.shape[1], frames=len(past))
         warm = Request(id="warm-up", kind="continue", bars=1, tempo="120", seed=0, steps=1, inline=shape)
@@ -197,7 +198,9 @@ class ModelRenderer:
         warm = min(WARM_FRAMES, (len(known) + UNSURE) * PATCH)
         unheard = (len(known) + UNSURE) * PATCH - warm
         tuning = material.tuning_cents
-        decoder = Decoder(self.made_by, self.made_by.levels, known, seed % 4096, target, tuning, unheard)
+        decoder = Decoder(
+            self.made_by, self.made_by.levels, known, seed % 4096, target, tuning, unheard, self.noise_width
+        )
         decoder.gain_db = self.makeup_db
         return decoder, warm, -warm * F.HOP - PRE_SAMPLES - self.lag_samples
 

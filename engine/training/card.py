@@ -142,7 +142,8 @@ def write(name: str, shop: Workshop, styles: tuple[str, ...], legs: list[Row], l
         lines.append("- Codec, held out: " + ", ".join(f"{key} {value:.2f}" for key, value in coded.items()))
     lines += [
         f"- Decoding: {decoding.makeup_db:+.2f} dB and {decoding.lag_samples} samples are made up for"
-        f" ({decoding.clips} clips, {decoding.onsets} attacks)",
+        f" ({decoding.clips} clips, {decoding.onsets} attacks); up to {100 * decoding.noise_width:.0f} % of the noise's"
+        " power is a channel's own",
         "- Licence: Apache-2.0 (weights and audio made with them)" if not own else "- Licence: as your sounds allow",
         "", f"Styles: {', '.join(styles)}.", "", "## Training, all legs", "", *table(legs), "",
     ]  # fmt: skip

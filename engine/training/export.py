@@ -83,7 +83,7 @@ def export(
     (part / bundle.CARD).write_text(card.write(name, shop, vocabulary.styles, legs, learned, decoding))
     manifest = {
         "name": name,
-        "config": {**config, "lag_samples": decoding.lag_samples},
+        "config": {**config, "lag_samples": decoding.lag_samples, "noise_width": decoding.noise_width},
         "training": rounded(training),
     }
     bundle.seal(part, manifest)

@@ -127,7 +127,7 @@ class Bench:
     def spoken(self, features: Tensor, seed: int = 0) -> Audio:
         """Sound [512 T, 2] of features; sample 0 is frame 0's centre (1024 warm-up samples are dropped)."""
         margin = torch.cat([features, features[-4:]])
-        audio = Synthesis(self.renderer.made_by.levels, seed=seed).push(margin)
+        audio = Synthesis(self.renderer.made_by.levels, seed=seed, width=self.renderer.noise_width).push(margin)
         start = F.WINDOW // 2
         return np.ascontiguousarray(audio[start : start + FRAME_SAMPLES * len(features)], np.float32)
 

@@ -36,6 +36,13 @@ def side_levels(mels: Tensor) -> tuple[Tensor, Tensor]:
     return power[:, : F.MELS].sum(1), power[:, F.MELS :].sum(1)
 
 
+def sides_apart_db(mels: Tensor) -> float:
+    """Mean difference between left and right where both are audible, of mels [T, 2 x MELS] dB; NaN: silence."""
+    left, right = mels[:, : F.MELS], mels[:, F.MELS :]
+    apart = (left - right).abs()[(left > AUDIBLE_DB) & (right > AUDIBLE_DB)]
+    return float(apart.mean()) if len(apart) else float("nan")
+
+
 def losses(true: Tensor, found: Tensor) -> dict[str, float]:
     """Errors between features [T, CHANNELS] dB; the first and last 6 frames are left out.
 
