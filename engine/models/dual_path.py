@@ -18,8 +18,23 @@ from engine.models.dual_path_base import Backbone
 Tables = tuple[Tensor, Tensor]
 
 
+def mixed(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention [B, heads, N, w] of queries [B, heads, N, w] to keys and values [B, heads, M, w].
+
+    In bf16 on a CPU plainly: there the gradient of torch's fused attention takes many times as long.
+    """
+    if query.dtype != torch.bfloat16 or query.device.type != "cpu":
+        return functional.scaled_dot_product_attention(query, key, value)
+    scores = (query @ key.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
+    result: Tensor = scores.softmax(-1).to(value.dtype) @ value
+    return result
+
+
 class Attention(nn.Module):
-    """Rotary attention of x [B, N, width] to `memory` [B, M, width], with queries and keys normalised."""
+    """Rotary attention of x [B, N, width] to `memory` [B, M, width], with queries and keys normalised.
+
+    There may be a whole number of times more sequences in x than in memory; so many in a row share one.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -32,8 +47,10 @@ class Attention(nn.Module):
         query = self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         key, value = self.key_value(memory).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key = rotate(self.q_norm(query), here), rotate(self.k_norm(key), there)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-        result: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        shape = len(memory), len(x) // len(memory)
+        together = query.unflatten(0, shape).transpose(1, 2).flatten(2, 3)
+        found = mixed(together, key, value).unflatten(2, (shape[1], -1)).permute(0, 2, 3, 1, 4)
+        result: Tensor = self.out(found.flatten(3).flatten(0, 1))
         return result
 
 
@@ -50,7 +67,7 @@ class SwiGLU(nn.Module):
 
 
 class Coarse(nn.Module):
-    """Across segments: x [B x K, S, width] (K places in a segment), memory [B x K, M, width]."""
+    """Across segments: x [B x K, S, width] (K places in a segment), memory [B, M, width]."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -128,7 +145,7 @@ class DualPath(Backbone):
         batch, segments, places, width = x.shape
         sizes = segments, places, memory.shape[1]
         across, inside, there = (rotary_tables(n, width // self.config.heads, z.device) for n in sizes)
-        memory, overall = memory.repeat_interleave(places, 0), overall.repeat_interleave(segments, 0)
+        overall = overall.repeat_interleave(segments, 0)
         for coarse, fine in zip(self.coarse, self.fine, strict=True):
             turned = coarse(x.transpose(1, 2).flatten(0, 1), memory, across, there)
             x = turned.unflatten(0, (batch, places)).transpose(1, 2)
