@@ -238,6 +238,7 @@ def test_captions_are_embedded_once_and_kept(tmp_path, monkeypatch):
         (["--recipe", "lcd", "--adapt"], "--recipe goes with"),
         (["--steps", "5", "--budget-minutes", "1"], "go with --recipe"),
         (["--recipe", "lcd", "--latents", "/tmp"], "holds no latents"),
+        (["--recipe", "lcd", "--device", "cuda"], "on the CPU alone"),
     ],
 )
 def test_mistakes_on_the_command_line_are_named(words, sentence, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.commands.bundles import bundle_path
+from engine.errors import BadRequest
 
 SECONDS = 240.0
 STEPS_HELP = "With --recipe: a budget of this many steps a run instead of minutes."
@@ -20,11 +21,15 @@ def run_recipes(
     results: Path | None,
     latents: Path | None,
     start_from: Path | None,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Run recipes and what they need into OUT, at `minutes` (4 if not given) or `steps` each; where their lines are.
 
-    start_from: the bundle whose codec and prompt head made the latents. Raises BadRequest, BadBundle, Unavailable.
+    start_from: the bundle whose codec and prompt head made the latents. device: "cpu", which "auto" means here even
+    where there is a GPU: runs of a grid are only alike on one kind of device. Raises BadRequest, BadBundle, Unavailable.
     """
+    if device == "cuda":
+        raise BadRequest("--recipe trains and times on the CPU alone, as every line of docs/papers.md; use --device cpu.")
     from rich.console import Console
 
     from bridge.commands import measure

@@ -71,7 +71,7 @@ def train(
             raise BadRequest(
                 "--recipe goes with --out, --budget-minutes, --steps, --seed, --latents, --from, --results."
             )
-        found = run_recipes(recipe, out, budget_minutes, steps, seeds, results, latents, start_from)
+        found = run_recipes(recipe, out, budget_minutes, steps, seeds, results, latents, start_from, device)
         print_line(found) if as_json else click.echo(f"{found['runs']} runs, in {found['results']}")
         return
     if seeds or steps is not None or latents is not None or results is not None:
