@@ -17,9 +17,9 @@ from torch import Tensor
 
 from engine.models import features as F
 from engine.models.codec import LATENT_HOP, LATENTS, PATCH
-from engine.render.condition import CONTEXT, MARGIN, Place
+from engine.render.condition import Place, encoded
 from engine.render.past import UNSURE, Encode
-from engine.render.source import SILENCE, Check, Source, model_view
+from engine.render.source import SILENCE, Check, Source
 from engine.types import MODEL_RATE_HZ, Audio
 
 AFTER = 40
@@ -46,6 +46,12 @@ class Line:
         flags = np.concatenate([[True], self.known.numpy(), [True]])
         edges = np.flatnonzero(np.diff(flags.astype(np.int8)))
         return [(int(a) - self.before, int(b) - self.before) for a, b in edges.reshape(-1, 2)]
+
+    def put(self, first: int, made: Tensor) -> None:
+        """Latents [n, 64] that were made, from latent `first` on; they are known from now on."""
+        here = slice(first + self.before, first + self.before + len(made))
+        self.latents[here] = made
+        self.known[here] = True
 
     def steady(self) -> Tensor:
         """Features [T, CHANNELS] of all that stays."""
@@ -87,36 +93,14 @@ def _silent(source: Source, first: float, end: float) -> bool:
     return len(piece) == 0 or float(np.abs(piece).max()) < SILENCE
 
 
-def heard(place: Place, first: int, count: int) -> Audio:
-    """The source at 48 kHz under latents first ... first + count from zero [4096 count, 2], padded with silence."""
-    assert place.source is not None
-    end_frame = place.anchor.start_frame + round((first + count) * LATENT_HOP * place.source.rate / MODEL_RATE_HZ)
-    samples = count * LATENT_HOP
-    view = model_view(place.source, end_frame, samples / MODEL_RATE_HZ) if end_frame > 0 else np.zeros((0, 2))
-    return np.pad(view, ((samples - len(view), 0), (0, 0))).astype(np.float32)
-
-
-def encoded(place: Place, first: int, count: int, encode: Encode, check: Check) -> tuple[Tensor, Tensor]:
-    """Latents [count, 64] and features [8 count, CHANNELS] of the source from latent `first` on.
-
-    In pieces, each with MARGIN latents to both sides, so that no call takes long.
-    """
-    pieces, seen = [], []
-    for start in range(first, first + count, CONTEXT):
-        check()
-        size = min(CONTEXT, first + count - start)
-        view = heard(place, start - MARGIN, size + 2 * MARGIN)
-        features = F.analyse_tensor(torch.from_numpy(view))[: (size + 2 * MARGIN) * PATCH]
-        with torch.no_grad():
-            pieces.append(encode(features[None])[0, MARGIN : MARGIN + size])
-        seen.append(features[MARGIN * PATCH : (MARGIN + size) * PATCH])
-    return torch.cat(pieces), torch.cat(seen)
-
-
 def line_of(place: Place, holes: list[Frames], before: int, encode: Encode, check: Check) -> Line:
     """The line of an edit: `before` latents of context, the new bars, and AFTER latents after them."""
     count = before + place.latents + AFTER
     known = stays(place, -before, count, holes)
-    latents, features = encoded(place, -before, count, encode, check)
+    latents, features = encoded(place, -before, count, encode, check, _analysed)
     assert latents.shape == (count, LATENTS), latents.shape
     return Line(before, latents, known, features)
+
+
+def _analysed(audio: Audio) -> Tensor:
+    return F.analyse_tensor(torch.from_numpy(audio))
