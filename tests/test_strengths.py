@@ -39,6 +39,13 @@ def test_a_strength_stands_above_the_overall_guidance(name):
     assert others == {group: without[group] for group in others}
 
 
+def test_a_bundle_has_a_scale_of_its_own_for_what_follows_nothing():
+    config = DenoiserConfig(prompt=5, jumps=True, strengths=True, guidance=2.5)
+    assert told(PLAIN, config)["prompt"] == 2.5 and told(PLAIN, config)["beat"] == 1
+    assert told(PLAIN, config, continuing=True)["prompt"] == 2.0
+    assert told(msgspec.structs.replace(PLAIN, guidance=1.0), config)["prompt"] == 1.0
+
+
 def test_what_a_bundle_cannot_follow_is_said():
     asked = msgspec.structs.replace(PLAIN, guidance=5.0, strengths=Strengths(melody=0.5, beat=0.0))
     _, remarks = strengths_of(asked, KNOWS, False)

@@ -36,6 +36,7 @@ class DenoiserConfig:
 
     jumps: whether it also takes the length of the step it is asked for (see `engine.diffusion.jumps`).
     strengths: whether it takes a strength of guidance for each of GROUPS, and not one scale.
+    guidance: the overall scale that serves it best where nothing is followed; a request that names none gets it.
     """
 
     prompt: int
@@ -44,6 +45,7 @@ class DenoiserConfig:
     heads: int = 5
     jumps: bool = False
     strengths: bool = False
+    guidance: float = 1.5
 
     @property
     def globals_width(self) -> int:

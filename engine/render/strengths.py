@@ -9,7 +9,6 @@ from engine.diffusion.jumps import GUIDANCE_RANGE
 from engine.models.denoiser import GROUPS, DenoiserConfig, usual_strengths
 from engine.types import Request
 
-DEFAULT_GUIDANCE = 1.5
 CONTINUE_GUIDANCE = 2.0
 """Guidance holds a continuation to its context (docs/LOG.md)."""
 BEYOND = "Guidance acts up to {most:g} with this bundle; {asked:g} counts as that."
@@ -19,11 +18,11 @@ UNLEARNT = "Strengths act as 0 (off) or 1 (on) with this bundle; others count as
 def strengths_of(request: Request, config: DenoiserConfig, continuing: bool) -> tuple[Tensor, list[str]]:
     """Strengths [1, GROUPS] that the denoiser is told, and remarks on what it cannot follow.
 
-    `request.guidance` moves prompt, melody, chords and context together; a strength of the request stands above it. 0
-    withholds a condition before it gets here, so that it counts as 1.
+    `request.guidance`, or else the bundle's own scale, moves prompt, melody, chords and context together; a strength of
+    the request stands above it. 0 withholds a condition before it gets here, so that it counts as 1.
     """
     remarks = []
-    usual = CONTINUE_GUIDANCE if config.jumps and continuing else DEFAULT_GUIDANCE
+    usual = CONTINUE_GUIDANCE if config.jumps and continuing else config.guidance
     scale, most = request.guidance or usual, GUIDANCE_RANGE[1]
     if config.jumps and scale > most:
         remarks.append(BEYOND.format(most=most, asked=scale))

@@ -150,9 +150,10 @@ def wall_ms(bench: Bench, system: systems.System, given: Conditions, teacher: An
     """Milliseconds of one clip alone, network and decoding: medians of a few on all threads, fp32 for all systems."""
     one = given.map(lambda value: value[:1])
     making, decoding = [], []
+    scale = bench.renderer.networks.student.config.guidance
     for index in range(bench.scaled(TIMINGS) if system.steps < 20 else 2):
         started = time.perf_counter()
-        latents = systems.made(system, bench.renderer.made_by, teacher, one, [index], half=False)
+        latents = systems.made(system, bench.renderer.made_by, teacher, one, [index], half=False, guidance=scale)
         halfway = time.perf_counter()
         voices.sound(bench, voices.decoded(bench, latents)[0])
         making.append(halfway - started)

@@ -15,8 +15,10 @@ from engine.errors import BadRequest
 from engine.models.codec import LATENTS
 from engine.models.denoiser import GROUPS, Conditions, Denoiser
 from engine.render.source import unchecked
-from engine.render.strengths import DEFAULT_GUIDANCE
 from engine.runtimes.base import Runtime
+
+GUIDANCE = 1.5
+"""The teacher's scale; a student has its bundle's own."""
 
 
 @dataclass(frozen=True)
@@ -73,26 +75,33 @@ def noise(seeds: list[int], count: int) -> Callable[[], Tensor]:
     return lambda: torch.stack([torch.randn(count, LATENTS, generator=g) for g in generators])
 
 
-def alone(system: System, student: Runtime, given: Conditions, seed: int, row: int) -> Tensor:
+def alone(system: System, student: Runtime, given: Conditions, seed: int, row: int, guidance: float) -> Tensor:
     """One row [1, N, 64] of a batch, by itself."""
     one = given.map(lambda value: value[row : row + 1])
-    scale = torch.full((1,), DEFAULT_GUIDANCE)
+    scale = torch.full((1,), guidance)
     return student.sample(one, noise([seed], given.frames.shape[1]), system.steps, scale, unchecked)
 
 
 @torch.no_grad()
 def made(
-    system: System, student: Runtime, teacher: Denoiser | None, given: Conditions, seeds: list[int], half: bool = True
+    system: System,
+    student: Runtime,
+    teacher: Denoiser | None,
+    given: Conditions,
+    seeds: list[int],
+    half: bool = True,
+    guidance: float = GUIDANCE,
 ) -> Tensor:
     """Latents [B, N, 64]; a clip has the same noise, that of its seed, in all systems.
 
     half: the teacher runs under bf16 autocast, as in training. The student runs clip by clip, as it is served.
+    guidance: the student's scale.
     """
     draw = noise(seeds, given.frames.shape[1])
-    scale = torch.full((len(seeds),), DEFAULT_GUIDANCE)
     if system.kind == "student":
-        return torch.cat([alone(system, student, given, seed, row) for row, seed in enumerate(seeds)])
+        return torch.cat([alone(system, student, given, seed, row, guidance) for row, seed in enumerate(seeds)])
     assert teacher is not None
+    scale = torch.full((len(seeds),), GUIDANCE)
     velocity = guided_velocity(teacher, given, scale) if system.guided else plain_velocity(teacher, given)
     solver = heun if system.kind == "heun" else euler
     with torch.autocast("cpu", torch.bfloat16, enabled=half):

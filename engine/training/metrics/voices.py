@@ -158,7 +158,9 @@ def describe_made(
 ) -> Rows:
     """Clips that a system makes; spoken=False leaves the vocoder out and gives the judge's rows alone."""
     worker = _worker[0]
-    latents = systems.made(system, worker.bench.renderer.made_by, worker.teacher, given, seeds)
+    renderer = worker.bench.renderer
+    scale = renderer.networks.student.config.guidance
+    latents = systems.made(system, renderer.made_by, worker.teacher, given, seeds, guidance=scale)
     features = decoded(worker.bench, latents)
     if not spoken:
         assert worker.judge is not None

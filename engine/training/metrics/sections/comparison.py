@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from engine.models.prompt import sentence_encoder
-from engine.render.strengths import DEFAULT_GUIDANCE
 from engine.training.metrics import casting, exhibits, frechet, judging, scores, systems, voices
 from engine.training.metrics import clips as C
 from engine.training.metrics.bench import Bench
@@ -148,12 +147,20 @@ def measure(bench: Bench) -> dict[str, Any]:
         entry |= {"seeds": seeds[name]} if name in seeds else {}
         entry |= {"wall": walls[name]} if name in walls else {}
     return results | {
-        "songs": len(set(groups.tolist())), "seconds_a_clip": round(C.SECONDS, 3), "guidance": DEFAULT_GUIDANCE,
+        "songs": len(set(groups.tolist())), "seconds_a_clip": round(C.SECONDS, 3),
+        "guidance": [bench.renderer.networks.student.config.guidance, systems.GUIDANCE],
         "dimensions": int(projection.basis.shape[1]),
         "threads": torch.get_num_threads(), "teacher": bench.teacher is not None, "judge": judge is not None,
         "joint": captions is not None,
         "real_distance": round(real_distance, 4),
     }  # fmt: skip
+
+
+def _scales(guidance: Any) -> str:
+    """Of the student and the teacher; results of older runs have one number for both."""
+    if not isinstance(guidance, list) or guidance[0] == guidance[-1]:
+        return f"{guidance[0] if isinstance(guidance, list) else guidance:g}"
+    return f"{guidance[0]:g} for the student and {guidance[1]:g} for the teacher"
 
 
 def _distance(entry: dict[str, Any] | None, ratio: bool) -> str:
@@ -178,7 +185,7 @@ def table(results: dict[str, Any]) -> Table:
     remarks = [
         f"{results['clips']} clips of {results['seconds_a_clip']:.1f} s a row, conditions from {results['songs']}"
         " held-out songs (caption, beat, intensity, tempo, parts; no context, no melody), the same noise for all"
-        f" systems; guidance {results['guidance']}, teacher by Euler steps in bf16.",
+        f" systems; guidance {_scales(results['guidance'])}, teacher by Euler steps in bf16.",
         f"Distance to as many clips from the other halves of the same songs, in {results['dimensions']} principal"
         " directions. Timbre:"
         " statistics of MFCC, chroma and contrast, which no training of ours saw. Judge: hidden layer of the style"
