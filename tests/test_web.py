@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -31,8 +29,6 @@ from tests.web_client import Client, Place, connected, talk, web_engine  # noqa:
 
 Texts = dict[str, str] | None
 Answer = tuple[int, Any, bytes]
-STATIC = Path(__file__).resolve().parent.parent / "bridge" / "web" / "static"
-HTM_PREACT = "72284e8e9079c87817145df1110f74e8a2aa040b2fc384922e18dfcb46fc1fd7"
 
 
 @pytest.fixture(scope="module")
@@ -160,22 +156,25 @@ def test_cancel_ends_it_once_and_what_was_rendered_is_kept(place: Place) -> None
 
 
 def test_a_page_that_vanishes_is_tidied(place: Place) -> None:
-    async def leave(session: Any, client: Client) -> None:
+    async def metrics(client: Client) -> dict[str, Any]:
+        await client.send("metrics?")
+        return await client.until("metrics")
+
+    async def leave(session: Any, client: Client) -> int:
+        before: int = (await metrics(client))["cancelled"]
         await client.ask("gone", bars=200)
         await client.until("audio")
+        return before
 
-    async def look(session: Any, client: Client) -> None:
-        for _ in range(100):
-            await client.send("metrics?")
-            metrics = await client.until("metrics")
-            if metrics["rendering"] == 0:
-                assert metrics["cancelled"] >= 1
-                return
+    async def look(session: Any, client: Client) -> int:
+        for _ in range(600):
+            now = await metrics(client)
+            if not now["rendering"]:
+                return int(now["cancelled"])
             await asyncio.sleep(0.05)
         raise AssertionError("the request of a page that is gone is still rendered")
 
-    talk(place, leave)
-    talk(place, look)
+    assert talk(place, leave) + 1 == talk(place, look)
 
 
 @pytest.mark.parametrize(
@@ -224,11 +223,13 @@ def test_nonsense_is_counted_and_the_page_goes_on(place: Place, text: str) -> No
 
 def test_a_message_that_is_too_large_ends_the_connection_alone(place: Place) -> None:
     async def conversation(session: Any, client: Client) -> None:
-        await client.socket.send_str('{"tag": "' + "x" * (3 << 20))
-        async with asyncio.timeout(20):
+        with contextlib.suppress(ConnectionError):  # it may be gone before all of it was sent,
+            await client.socket.send_str('{"tag": "' + "x" * (3 << 20))
+        async with asyncio.timeout(60):
             while not client.socket.closed:
                 await client.socket.receive()
-        assert client.socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+        codes = (aiohttp.WSCloseCode.MESSAGE_TOO_BIG, aiohttp.WSCloseCode.ABNORMAL_CLOSURE)
+        assert client.socket.close_code in codes, "and with it the word why"
 
     talk(place, conversation)
     assert get(f"{place.base}/", headers={"X-Attacca-Token": place.token})[0] == 200
@@ -297,47 +298,7 @@ def test_when_the_engine_stops_pages_are_told_how_their_requests_ended() -> None
         asyncio.run(asyncio.wait_for(until_the_end(place), 60))
 
 
-# ---- the page's files --------------------------------------------------------------------------
-
-
-def test_the_page_brings_everything_with_it_and_runs_nothing_inline() -> None:
-    page = (STATIC / "index.html").read_text()
-    assert (
-        not re.search(r"<script(?![^>]*\bsrc=)", page)
-        and "style=" not in page
-        and " on" not in re.sub(r">[^<]*<", "><", page)
-    )
-    for path in STATIC.rglob("*"):
-        if path.suffix not in (".js", ".css", ".html"):
-            continue
-        text = path.read_text()
-        outside = [url for url in re.findall(r"https?://[^\s\"'`)]+", text) if "www.w3.org" not in url]
-        assert outside == [], (path, outside)
-        assert "eval(" not in text and "new Function" not in text, path
-        for name in re.findall(r'from "(\./[^"]+)"', text):
-            assert (path.parent / name).is_file(), (path, name)
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance as WCAG 2 defines it."""
-    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def test_text_is_readable_in_light_and_dark() -> None:
-    blocks = re.findall(r":root \{(.*?)\}", (STATIC / "style.css").read_text(), re.S)
-    light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block)) for block in blocks[:2])
-    assert luminance(light["page"]) > 0.8 and luminance(dark["page"]) < 0.02
-    pairs = [
-        (a, b)
-        for a in ("ink", "soft", "faint", "accent", "second", "warn")
-        for b in ("page", "panel", "raised", "track")
-    ]
-    for theme in (light, dark):
-        for text, ground in [*pairs, ("on-accent", "accent"), ("on-accent", "second"), ("plan-text", "track")]:
-            high, low = sorted((luminance(theme[text]), luminance(theme[ground])), reverse=True)
-            assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground, (high + 0.05) / (low + 0.05))
+# ---- whatever comes -----------------------------------------------------------------------------
 
 
 @given(
@@ -348,13 +309,6 @@ def test_whatever_comes_is_decoded_or_malformed(text: str) -> None:
         with contextlib.suppress(Malformed):
             decode(sent)
         assert isinstance(request_id(sent), str)
-
-
-def test_vendored_files_are_as_released() -> None:
-    vendor = STATIC / "vendor"
-    digest = hashlib.sha256((vendor / "htm-preact.js").read_bytes()).hexdigest()
-    assert digest == HTM_PREACT and digest in (vendor / "README.md").read_text()
-    assert {path.name for path in vendor.iterdir()} == {"README.md", "LICENSE.htm", "LICENSE.preact", "htm-preact.js"}
 
 
 def test_ready_tells_the_address(place: Place) -> None:

@@ -1,13 +1,14 @@
 // The page: header, request, score, takes, live sessions, transport; and its shortcuts.
 
 import { html, render as mount } from "./vendor/htm-preact.js";
+import { edit } from "./edits.js";
 import { History } from "./history.js";
 import { Live } from "./live.js";
 import { Panel } from "./panel.js";
 import { hear, position, seek, toggle, wake } from "./player.js";
 import { Score } from "./score.js";
 import { connect } from "./socket.js";
-import { say, set, setDraft, state, useStore } from "./store.js";
+import { say, set, setDraft, state, takeOf, useStore } from "./store.js";
 import { cancel, render, underWay } from "./takes.js";
 import { seconds } from "./time.js";
 import { Transport } from "./transport.js";
@@ -20,6 +21,9 @@ const SHORTCUTS = [
   ["L", "Loop"],
   ["Home", "To the start"],
   ["[ and ]", "Previous, next take"],
+  ["E", "Edits of the chosen take"],
+  ["F, V", "Fill, vary the selected bars"],
+  ["P", "To the plan; Enter edits a bar, L locks it"],
   ["D, M", "Download WAV, melody"],
   ["?", "Shortcuts"],
   ["Tab", "Through all fields; the lanes say what their keys do"],
@@ -77,6 +81,10 @@ const KEYS = {
   Home: () => seek(0),
   "[": () => other(-1),
   "]": () => other(1),
+  e: () => state.a && set({ editing: state.editing === state.a ? null : state.a }),
+  f: () => underWay().length || edit("fill", takeOf(state.a)),
+  v: () => underWay().length || edit("vary", takeOf(state.a)),
+  p: () => document.querySelector(".plan .cell[tabindex='0']")?.focus(),
   d: () => document.querySelector("a#wav")?.click(),
   m: () => document.querySelector("a#midi")?.click(),
   "?": () => set({ help: true }),

@@ -166,11 +166,12 @@ function finish(time) {
   touch();
 }
 
-/** A new take is heard as soon as its first bar is there, unless something plays. */
+/** A new take is heard as soon as the first bar to play is there, unless something plays. */
 onBar((take) => {
-  if (take.pieces.length === 1 && state.arrival && !state.playing && state.a === take.id) {
-    resting = 0;
-    play(0);
+  const from = Math.min(state.selection?.first ?? 0, take.bars - 1);
+  if (take.pieces.length === from + 1 && state.arrival && !state.playing && state.a === take.id) {
+    resting = from;
+    play(from);
   }
 });
 

@@ -2,8 +2,9 @@
 
 import { html, useRef, useState } from "./vendor/htm-preact.js";
 import { Canvas, colour, drag, grid, hint } from "./canvas.js";
+import { plannedNotes } from "./recall.js";
+import { unlocked } from "./sheet.js";
 import { setDraft } from "./store.js";
-import { plannedNotes } from "./takes.js";
 import { barQuarters, beatQuarters, clamp, isBlack, pitchName, place, snap } from "./time.js";
 
 export const LOWEST = 48; // C3 to C7: what the model sings (engine.controls.melody.RANGE)
@@ -35,7 +36,7 @@ export function Roll({ axis, draft, take, height, low, setLow }) {
   const beatOf = (px) => clamp((px / axis.bar) * quarters, 0, end - GRID);
   const pitchOf = (py) => clamp(low + Math.floor((height - py) / row), LOWEST, HIGHEST);
   const tell = (text) => (live.current.textContent = text);
-  const keep = (notes) => setDraft({ notes });
+  const keep = (notes) => setDraft({ notes: unlocked(draft, notes) });
   const remove = (note) => keep(draft.notes.filter((n) => n !== note));
 
   function down(event) {

@@ -17,7 +17,15 @@ export const EMPTY = {
   parts: [],
   guidance: "",
   deadline: "",
-  plan: false,
+  refine: "", // seconds
+  form: "",
+  count: 1, // takes at once
+  strengths: {}, // by name, from 0 to 4; those that are not there are as trained
+  varied: 0.5, // how far a variation goes
+  more: false, // the fold is open
+  plan: "", // "auto", "first": the engine writes one; "bars": the sheet is played
+  sheet: [], // bars of a plan, see sheet.js
+  before: null, // what the lanes held before the sheet
   curve: [], // [{beat, db}] by beat
   notes: [], // [{pitch, beat, length, velocity}] by beat, one voice
   chords: [], // a text for each bar
@@ -37,6 +45,9 @@ export const state = {
   arrival: true, // play a take as soon as its first bar is there
   playing: false,
   live: [],
+  planBar: null, // the bar of the sheet that is edited
+  planFocus: false, // the keyboard goes into its fields
+  editing: null, // the take whose edits are shown
   message: null, // {kind, text}
   help: false,
 };
@@ -91,6 +102,7 @@ function kept() {
   try {
     const found = JSON.parse(localStorage.getItem(KEPT) || "{}");
     const draft = { ...EMPTY, ...found };
+    if (typeof draft.plan !== "string") draft.plan = draft.plan ? "first" : "";
     draft.prompts = draft.prompts.map((p) => newPrompt(p.text, p.weight));
     return draft;
   } catch {

@@ -1,32 +1,47 @@
 // Takes: what was asked for, the bars that came, how it ended; asking for new ones.
 
+import { requestOf } from "./requests.js";
+import { adopt } from "./sheet.js";
 import { barQuarters } from "./time.js";
 import { on, send, isCommand } from "./socket.js";
-import { say, set, setDraft, state, takeOf, touch } from "./store.js";
+import { say, set, state, takeOf, touch } from "./store.js";
 
 const MOST_FRAMES = 48_000 * 60 * 12; // of sound in the page: half a gigabyte
-const SEEDS = 1_000_000; // new seeds are short, so that they can be read out and typed
 let arrived = () => {};
 
 /** Call `callback(take)` with each bar that comes of a new take. */
 export const onBar = (callback) => (arrived = callback);
 
-function newTake(request, number = null) {
+const PUT = { fill: "inside", vary: "inside", front: "front" };
+
+function newTake(request, of = null) {
+  const put = PUT[request.edit] || (request.under ? "over" : null);
   return {
     id: request.id,
-    number,
+    number: null,
     request,
-    bars: request.bars,
+    origin: put && of ? of.id : null, // the take that was edited
+    put, // where its new bars went
+    bars: barsOf(request, put, of),
+    first: put === "front" ? 0 : put ? request.at_bar : 0, // the first new bar; there are request.bars of them
+    played: null, // what each bar plays, once it is told
     rate: 48000,
     pieces: [], // {bar, first, frames, buffer, mono}
     frames: 0,
     fraction: 0,
     begun: performance.now(),
-    ready: [], // seconds from the request to each bar
+    ready: [], // seconds from the request to each new bar
     report: null,
     ending: null, // null: under way
     loading: false,
   };
+}
+
+/** How many bars a take has when it is whole. */
+function barsOf(request, put, of) {
+  const there = of?.barFrames?.length || of?.bars;
+  if (!put || !there) return request.bars;
+  return put === "front" ? there + request.bars : there;
 }
 
 /** Frames at which bars begin, one more than there are bars. */
@@ -71,48 +86,28 @@ function addPiece(take, first, samples, channels, rate) {
   take.frames = first + frames;
 }
 
-/** A request as the draft says. */
-export function requestOf(draft) {
-  const body = { id: crypto.randomUUID(), kind: "generate", bars: draft.bars, tempo: String(draft.tempo), meter: draft.meter };
-  const end = draft.bars * barQuarters(draft.meter);
-  const prompts = draft.prompts.filter((p) => p.text.trim()).map((p) => ({ text: p.text.trim(), weight: p.weight }));
-  const curve = draft.curve.filter((point) => point.beat <= end);
-  const notes = draft.notes.filter((note) => note.beat < end);
-  if (prompts.length) body.prompts = prompts;
-  if (curve.length) body.intensity = curve;
-  if (notes.length) body.melody = notes.map((n) => ({ ...n, length: Math.min(n.length, end - n.beat) }));
-  if (draft.key.trim()) body.key = draft.key.trim();
-  if (draft.parts.length) body.parts = draft.parts;
-  body.seed = draft.seed === "" ? Math.floor(Math.random() * SEEDS) : Number(draft.seed);
-  if (draft.guidance !== "") body.guidance = Number(draft.guidance);
-  if (draft.deadline !== "") body.deadline_ms = Number(draft.deadline);
-  if (draft.plan) body.plan = true;
-  const chords = chordsOf(draft);
-  if (chords) body.chords = chords;
-  return body;
+/** Ask for a take. of: the take that it comes from, which the engine keeps. */
+export function ask(request, { of = null, chosen = true, rewrites = null } = {}) {
+  if (!send(of ? "continue" : "request", of ? { take: of.id, request } : request)) return false;
+  const take = newTake(request, of);
+  take.rewrites = rewrites;
+  const selection = take.put === "inside" || take.put === "over" ? state.selection : null;
+  const shown = chosen ? { a: take.id, heard: "a", selection, message: null } : {};
+  set({ takes: [...state.takes, take], ...shown });
+  return true;
 }
 
-/** The cells of the chord lane as one text; an empty cell goes on with the chord before. */
-export function chordsOf(draft) {
-  const cells = Array.from({ length: draft.bars }, (_, k) => (draft.chords[k] || "").trim());
-  if (!cells.some(Boolean)) return null;
-  let before = false;
-  const words = cells.map((cell) => {
-    const word = cell || (before ? "%" : "N.C.");
-    before = true;
-    return word;
-  });
-  return words.join(" | ") + (words.length === 1 ? " |" : "");
-}
-
-/** Ask for a take as the draft says; `after`: it follows this take. */
-export function render(after = null) {
-  const request = requestOf(state.draft);
-  if (after) request.kind = "continue";
-  if (!send(after ? "continue" : "request", after ? { take: after.id, request } : request)) return;
-  const take = newTake(request);
-  take.after = after;
-  set({ takes: [...state.takes, take], a: take.id, heard: "a", selection: null, message: null });
+/** Ask for takes as the draft says; rewrite: bars of its plan that are not locked are written anew. */
+export function render({ rewrite = false } = {}) {
+  const { draft } = state;
+  const request = requestOf(draft, { rewrite });
+  if (draft.form.trim()) request.form = draft.form.trim();
+  if (draft.plan === "first") request.plan = true;
+  if (draft.plan === "auto") request.plan = "auto";
+  for (let k = 0; k < (rewrite ? 1 : draft.count); k++) {
+    const next = { ...request, id: crypto.randomUUID(), seed: request.seed + k };
+    if (!ask(next, { chosen: k === 0, rewrites: rewrite ? draft.sheet : null })) return;
+  }
 }
 
 /** Take back everything that this page waits for. */
@@ -124,40 +119,6 @@ export const underWay = () => state.takes.filter((take) => !take.ending);
 
 export function forget(take) {
   send("forget", { take: take.id });
-}
-
-/** The draft as this take was asked for. */
-export function recall(take) {
-  const r = take.request;
-  setDraft({
-    prompts: (r.prompts?.length ? r.prompts : [{ text: "", weight: 1 }]).map((p, k) => ({ key: `${take.id}-${k}`, text: p.text, weight: p.weight })),
-    bars: r.bars,
-    tempo: r.tempo,
-    meter: r.meter,
-    key: r.key || "",
-    seed: take.report ? String(take.report.seed) : "",
-    parts: r.parts || [],
-    guidance: r.guidance ?? "",
-    plan: r.plan === true,
-    curve: r.intensity || [],
-    notes: r.melody || [],
-    chords: r.chords ? r.chords.split("|").map((cell) => cell.trim().replace(/^%$/, "")).slice(0, r.bars) : [],
-  });
-}
-
-/** The notes that a take was planned with: its plan's, else those that were asked for. */
-export function plannedNotes(take) {
-  const quarters = barQuarters(take.request.meter);
-  const bars = take.report?.plan?.bars;
-  if (!bars) return take.request.melody || [];
-  return bars.flatMap((bar, k) => (bar.melody || []).map((note) => ({ ...note, beat: note.beat + k * quarters })));
-}
-
-/** The chords of each bar as a take was planned with, as texts. */
-export function plannedChords(take) {
-  const bars = take.report?.plan?.bars;
-  if (bars) return bars.map((bar) => (bar.chords || []).map((chord) => chord.name).join(" "));
-  return (take.request.chords || "").split("|").map((cell) => cell.trim().replace(/^%$/, ""));
 }
 
 /** Fetch the sound of a take from the shelf, once. */
@@ -194,7 +155,8 @@ on("audio", (header, samples) => {
   const take = takeOf(header.id);
   if (!take) return;
   addPiece(take, header.first_frame, samples, header.channels, header.rate);
-  take.ready.push((performance.now() - take.begun) / 1000);
+  const bar = take.pieces.length - 1;
+  if (bar >= take.first && bar < take.first + take.request.bars) take.ready.push((performance.now() - take.begun) / 1000);
   touch();
   arrived(take);
 });
@@ -206,20 +168,22 @@ on("progress", ({ id, fraction }) => {
   touch();
 });
 
+/** A take as the engine tells it. */
+function tell(take, told) {
+  const { number, rate, channels, bars, report, ending, origin, put } = told;
+  return Object.assign(take, { number, rate, channels, bars, report, ending, origin, put, barFrames: told.bar_frames, played: told.played, first: told.first_new_bar });
+}
+
 on("take", (told) => {
-  const take = takeOf(told.request.id) || newTake(told.request);
-  Object.assign(take, { number: told.number, barFrames: told.bar_frames, channels: told.channels, rate: told.rate });
-  Object.assign(take, { report: told.report, ending: told.ending, bars: told.request.bars });
+  const take = tell(takeOf(told.request.id) || newTake(told.request), told);
   const others = state.takes.filter((other) => other !== take);
   set({ takes: [...others, take].sort((x, y) => (x.number ?? Infinity) - (y.number ?? Infinity)) });
+  const written = take.rewrites && take.rewrites === state.draft.sheet && take.report?.plan;
+  if (written) adopt(written.bars, take.request.meter, take.rewrites.map((bar) => bar.locked));
 });
 
 on("takes", ({ takes }) => {
-  const known = takes.map((told) => takeOf(told.request.id) || Object.assign(newTake(told.request), { begun: 0 }));
-  takes.forEach((told, k) => {
-    Object.assign(known[k], { number: told.number, barFrames: told.bar_frames, channels: told.channels, rate: told.rate });
-    Object.assign(known[k], { report: told.report, ending: told.ending });
-  });
+  const known = takes.map((told) => tell(takeOf(told.request.id) || Object.assign(newTake(told.request), { begun: 0 }), told));
   const last = known.at(-1)?.id ?? null;
   set({ takes: known, a: known.some((t) => t.id === state.a) ? state.a : last, b: known.some((t) => t.id === state.b) ? state.b : null });
 });

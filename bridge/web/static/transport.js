@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef } from "./vendor/htm-preact.js";
 import { hear, onFrame, position, seek, toggle } from "./player.js";
+import { plannedNotes } from "./recall.js";
 import { heardTake, set, useStore } from "./store.js";
 import { barQuarters, beatQuarters } from "./time.js";
 
@@ -19,7 +20,7 @@ export function Transport() {
   const done = take && take.ending !== null && (take.barFrames?.length || 0) > 0;
   const { selection } = state;
   const bars = selection ? (selection.end - selection.first === 1 ? `bar ${selection.first + 1}` : `bars ${selection.first + 1}–${selection.end}`) : "all bars";
-  const midi = done && (take.request.melody?.length || take.report?.plan);
+  const midi = done && plannedNotes(take).length > 0;
   return html`<footer class="transport" aria-label="Transport">
     <div class="group">
       <button id="play" class="round" aria-label=${state.playing ? "Pause" : "Play"} title="Space" onclick=${toggle} disabled=${!take}><${Icon} path=${state.playing ? "M6 4h4v16H6zM14 4h4v16h-4z" : "M7 4l13 8-13 8z"} /></button>
@@ -35,6 +36,7 @@ export function Transport() {
     <div class="group files">
       <span class="what">${take ? `Take ${take.number ?? "…"}, ${bars}` : ""}</span>
       <${File} id="wav" on=${done} href=${done ? fileOf(take, "audio.wav", selection) : null} hint="D">WAV<//>
+      ${done && take.put === "over" && html`<${File} id="part" on=${done} href=${`/takes/${encodeURIComponent(take.id)}/part.wav`} hint="The part alone">Part<//>`}
       <${File} id="midi" on=${midi} href=${midi ? fileOf(take, "melody.mid", selection) : null} hint="M">Melody<//>
       <${File} id="plan-midi" on=${done} href=${done ? fileOf(take, "plan.mid", selection) : null}>Plan<//>
     </div>
