@@ -13,6 +13,7 @@ from bridge.osc.codec import Malformed, decode, encode
 from bridge.sync.ardour import ArdourSource
 from bridge.sync.position import HostPosition
 from engine.timing import Meter
+from tests.waiting import wait
 
 RECORDED = Path(__file__).with_name("ardour_surface.txt")
 
@@ -75,14 +76,15 @@ class FakeArdour:
         self.socket.close()
 
 
-def wait_for(source: ArdourSource, wanted: Callable[[HostPosition], bool], seconds: float = 15.0) -> HostPosition:
-    deadline, found = time.monotonic() + seconds, None
-    while time.monotonic() < deadline:
-        found = source.position()
-        if found is not None and wanted(found):
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"never: {found}")
+def wait_for(source: ArdourSource, wanted: Callable[[HostPosition], bool]) -> HostPosition:
+    """The first position that is as wanted."""
+
+    def found() -> HostPosition | None:
+        position = source.position()
+        return position if position is not None and wanted(position) else None
+
+    position: HostPosition = wait(found, "the position that is wanted", pause_s=0.01)
+    return position
 
 
 def check_a_running_ardour(source: ArdourSource, tempo: float, meter: Meter, rate: int = 48_000) -> HostPosition:
@@ -94,8 +96,7 @@ def check_a_running_ardour(source: ArdourSource, tempo: float, meter: Meter, rat
     source.send("/goto_start")
     wait_for(source, lambda p: not p.playing and p.frame == 0 and p.rate == rate)
     source.send("/transport_play")
-    two_bars_s = float(2 * meter.bar_quarters * 60) / tempo
-    found = wait_for(source, lambda p: p.playing and p.meter == meter and p.bar == 2, two_bars_s + 15)
+    found = wait_for(source, lambda p: p.playing and p.meter == meter and p.bar == 2)
     assert found.tempo is not None and abs(float(found.tempo) - tempo) < 0.05, found
     check_place(found, tempo)
     jumps = found.jumps

@@ -19,6 +19,7 @@ from benchmarks import floor, line, machine
 from benchmarks.breakdown import Clock
 from bridge.commands.bundles import bundle_path
 from engine.errors import Unavailable
+from tests.waiting import wait
 
 FLOOR = {"threads": 1, "gemm_g_per_s": {"float32": 100.0, "int8": 400.0}, "memory_gb_per_s": 10.0}
 
@@ -133,7 +134,7 @@ def test_usage_counts_from_where_it_was_made() -> None:
     usage = machine.Usage()
     time.sleep(0.05)
     found = usage.figures()
-    assert 0.04 <= found["wall_s"] < 5 and 0 <= found["cpu_s"] <= 5 and found["steal_s"] >= 0
+    assert 0.04 <= found["wall_s"] < 60 and 0 <= found["cpu_s"] <= 60 and found["steal_s"] >= 0
 
 
 def test_a_busy_core_is_busy_until_the_block_ends() -> None:
@@ -141,8 +142,7 @@ def test_a_busy_core_is_busy_until_the_block_ends() -> None:
     with machine.busy_core(core) as chosen:
         (pid,) = (int(path.name) for path in Path("/proc").glob("[0-9]*") if _spins(path))
         assert chosen == core and os.sched_getaffinity(pid) == {core}
-        time.sleep(0.3)
-        assert machine.process_cpu_s(pid) > 0
+        wait(lambda: machine.process_cpu_s(pid) > 0, "it to get the core")
     assert not (Path("/proc") / str(pid)).exists()
 
 
@@ -198,9 +198,10 @@ def test_a_stage_stands_still_while_one_inside_it_runs() -> None:
         time.sleep(0.02)
         inner()
 
+    begin = time.perf_counter()
     clock.wrap("outer", work)()
-    spent = clock.take()
-    assert 0.05 <= spent["inner"] < 0.5 and 0.02 <= spent["outer"] < 0.5 and spent["outer"] < spent["inner"] + 0.1
+    whole_s, spent = time.perf_counter() - begin, clock.take()
+    assert spent["inner"] >= 0.05 and spent["outer"] >= 0.02 and spent["inner"] + spent["outer"] <= whole_s
     assert clock.take() == {}
 
 

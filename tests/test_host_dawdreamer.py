@@ -12,6 +12,7 @@ import pytest
 from tests.hosts.dawdreamer_host import DawDreamer, block_positions, dawdreamer
 from tests.hosts.probe_plugin import Gate, build_probe, frames_of, read_log
 from tests.hosts.song import Part, Song
+from tests.waiting import wait
 
 THREE_TEMPI = Song((Part(0, Fraction(132)), Part(1, Fraction("97.3")), Part(2, Fraction("140.125"))))
 FRAMES = THREE_TEMPI.frame(3) // 512 * 512
@@ -45,6 +46,13 @@ def test_what_the_host_tells_a_vst3(log: Path) -> None:
         assert set(told["beats_per_bar"]) == {4.0}
 
 
+def rolled(log: Path) -> list[int]:
+    """Frames of the blocks that the probe was told while the transport rolled."""
+    told = read_log(log)
+    frames: list[int] = told[told["playing"] == 1]["frame"].tolist()
+    return frames
+
+
 def test_a_gate_paces_the_host(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(tmp_path / "gate")
     monkeypatch.setenv("ATTACCA_PROBE_GATE", str(gate.path))
@@ -52,8 +60,8 @@ def test_a_gate_paces_the_host(log: Path, tmp_path: Path, monkeypatch: pytest.Mo
     with host.start(FRAMES) as render:
         for until in (0, 10_240, 40_960):
             gate.open_until(until)
-            time.sleep(0.3)
-            told = read_log(log)
-            assert told[told["playing"] == 1]["frame"].max() == until
+            wait(lambda until=until: until in rolled(log), f"the host to reach frame {until}")
+            time.sleep(0.2)
+            assert max(rolled(log)) == until
         gate.close()
     assert np.array_equal(frames_of(render.audio[:, 0]), np.arange(FRAMES))

@@ -19,7 +19,7 @@ def niceness_after(asks: int) -> tuple[list[bool], int]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(10)
+    thread.join()
     return got, found[0]
 
 

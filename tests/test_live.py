@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bridge.timeline.cache import Transport
-from tests.live_helpers import RATE, THREE_TEMPI, Coloured, beat, host, missed, stage, wait
+from tests.live_helpers import RATE, THREE_TEMPI, Coloured, beat, host, measured, missed, stage, wait
 
 
 def test_a_standing_host_has_its_bars_before_it_plays(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_one_change_a_bar_lands_on_its_bar(tmp_path: Path) -> None:
     with stage(tmp_path) as s, host(tmp_path, "240") as h:
         h.ready(2)
         bar = beat(h.song, 1)
-        wait(lambda: s.status() and s.status().latency_s < 0.25, "a measure of latency")
+        measured(s, h, 0.25)
         for n in range(6):
             h.play(bar // 4, speed=1)
             h.side.set_words(prompt_a=f"sound {n}")

@@ -15,7 +15,7 @@ import pytest
 
 from bridge.osc.client import OscClient
 from engine.errors import BadRequest, Refused
-from tests.live_helpers import Coloured, Host, Stage, beat, host, missed, stage, wait
+from tests.live_helpers import Coloured, Host, Stage, beat, host, measured, missed, stage, wait
 
 NOTE_ON, NOTE_OFF = 0x90, 0x80
 
@@ -23,7 +23,7 @@ NOTE_ON, NOTE_OFF = 0x90, 0x80
 def begun(s: Stage, h: Host) -> int:
     """Two bars that are there, and a measured latency; frames of a bar."""
     h.ready(2)
-    wait(lambda: (status := s.status()) and status.renders and status.latency_s < 0.3, "a measure of latency")
+    measured(s, h, 0.3)
     return beat(h.song, 1)
 
 
@@ -158,7 +158,7 @@ def test_osc_commands_reach_all_sessions(tmp_path: Path) -> None:
             wait(lambda: s.status().state == "ready", "the release")
             osc.send("/attacca/live/policy", "loud")
             osc.send("/attacca/live/recall", 90, 0)
-            told = [osc.receive(5.0), osc.receive(5.0)]
+            told = [osc.receive(60.0), osc.receive(60.0)]
             assert "one of echo, now, off" in str(told[0])
             assert "no take 0" in str(told[1])
 
@@ -202,7 +202,7 @@ def killed(process: subprocess.Popen[str], number: int) -> int:
     process.send_signal(number)
     assert process.stdout is not None
     process.stdout.close()
-    return process.wait(10)
+    return process.wait(60)
 
 
 SERVE = [sys.executable, "-m", "bridge.cli", "serve", "--fake", "--zmq", "tcp://127.0.0.1:*", "--osc", "off"]

