@@ -272,6 +272,8 @@ class Host:
 
     def _watch(self) -> None:
         """Take an edited chain file in; one that is wrong is told, and the chain stays as it is."""
+        for effect in self.stream.pipeline.stages:
+            effect.restock()
         stamp = _stamp(self._chain)
         if stamp is None or stamp == self._seen:
             return

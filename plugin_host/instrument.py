@@ -22,10 +22,12 @@ from engine import errors
 from engine.timing import TempoMap
 from engine.types import Audio
 from plugin_host.chain import Instrument
-from plugin_host.stage import BLOCK_FRAMES, scrub
+from plugin_host.stage import BLOCK_FRAMES, drain, resets_on_any_thread, scrub
 
 MAX_RESETS: Final = 8
 CHANNELS: Final = 2
+QUIET: Final = tuple(bytes((0xB0 | channel, what, 0)) for channel in range(16) for what in (120, 123))
+"""All sound off, all notes off."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Seat:
         self.instrument = instrument
         self.rate_hz = rate_hz
         self.plugin = instrument.build()
+        self._resets = resets_on_any_thread(self.plugin)
+        if not self._resets:
+            self.plugin = instrument.build()
         self.latency_frames = int(self.plugin.reported_latency_samples)
         self.frames: list[int] = []
         self.messages: list[bytes] = []
@@ -61,16 +66,24 @@ class Seat:
         self.frames, self.messages = [frame for frame, _ in mine], [data for _, data in mine]
 
     def locate(self, frame: int) -> None:
-        self.plugin.reset()
+        """Go on at a frame, with no key down and out of silence."""
         self._fed = frame
         self._late = self._late[:0]
-        self._run(BLOCK_FRAMES, [(bytes((0x80 | channel, key, 0)), 0.0) for channel, key in self._held])
-        self._held.clear()
-        self.plugin.reset()
+        self._hush()
         self._gain = self._target()
         for _ in range(-(-self.latency_frames // BLOCK_FRAMES)):
             self._late = np.concatenate([self._late, self._feed()])
         self._late = self._late[self.latency_frames :] if self.latency_frames else self._late[:0]
+
+    def _hush(self) -> None:
+        """Release what is held; reset, or play the rest of it into nothing (see `stage`)."""
+        offs = [bytes((0x80 | channel, key, 0)) for channel, key in self._held]
+        self._held.clear()
+        self._run(BLOCK_FRAMES, [(data, 0.0) for data in (*offs, *QUIET)])
+        if self._resets:
+            self.plugin.reset()
+        else:
+            drain(lambda: self._run(BLOCK_FRAMES, []), self.rate_hz, self.latency_frames)
 
     def read(self, leaving: bool = False) -> Audio:
         """The next BLOCK_FRAMES, gliding to the gain that is wanted: [frames, 2]."""
@@ -87,16 +100,18 @@ class Seat:
         self._fed += BLOCK_FRAMES
         low, high = bisect_left(self.frames, first), bisect_left(self.frames, self._fed)
         events = [(self.messages[k], (self.frames[k] - first + 0.5) / self.rate_hz) for k in range(low, high)]
-        for data, _ in events:
-            self._note(data)
-        return self._run(BLOCK_FRAMES, events)
+        return self._run(BLOCK_FRAMES, [event for event in events if self._is_due(event[0])])
 
-    def _note(self, data: bytes) -> None:
-        channel, key = data[0] & 15, data[1] if len(data) > 1 else 0
-        if data[0] & 0xF0 == 0x90 and data[2]:
-            self._held.add((channel, key))
-        elif data[0] & 0xF0 in (0x80, 0x90):
-            self._held.discard((channel, key))
+    def _is_due(self, data: bytes) -> bool:
+        """Whether the instrument is to hear a message: not the end of a note whose begin it has not heard."""
+        kind, note = data[0] & 0xF0, (data[0] & 15, data[1] if len(data) > 1 else 0)
+        if kind not in (0x80, 0x90):
+            return True
+        begins = kind == 0x90 and data[2] > 0
+        if not begins and note not in self._held:
+            return False
+        (self._held.add if begins else self._held.discard)(note)
+        return True
 
     def _run(self, frames: int, events: list[tuple[bytes, float]]) -> Audio:
         options = {"num_channels": CHANNELS, "buffer_size": BLOCK_FRAMES, "reset": False}
@@ -108,7 +123,8 @@ class Seat:
         self._in_a_row = self._in_a_row + 1 if wrong else 0
         if wrong:
             self.resets += 1
-            self.plugin.reset()
+            if self._resets:
+                self.plugin.reset()
         return sound
 
 

@@ -8,10 +8,16 @@ frame k that went in; what is withheld is asked for with silence at the end (`pi
 An effect whose output holds NaN, Inf or more than +60 dBFS has a poisoned state (one NaN silences
 a reverb for good): its bad samples are silenced and it is built anew and fed what it had
 withheld, so that not a frame shifts. After MAX_REBUILDS blocks in a row it is bypassed.
+
+Some VST3s keep sounding through a reset; pedalboard resets those by loading them anew, which only the main thread
+may do. A locate, on the player thread, shows such a plugin silence instead until it is silent (`drain`).
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +29,10 @@ from plugin_host.chain import Effect
 BLOCK_FRAMES: Final = 512
 MAX_REBUILDS: Final = 8
 LATENCY_LIMIT_SECONDS: Final = 4
+
+DRAIN_SECONDS: Final = 2.0
+"""A tail that is longer is cut."""
+SILENT: Final = 1e-5
 
 WILD: Final = 1000.0
 
@@ -39,6 +49,33 @@ def scrub(audio: NDArray[np.float32]) -> int:
     return count
 
 
+def resets_on_any_thread(plugin: Any) -> bool:
+    """Whether `plugin.reset()` works elsewhere than on the main thread. Where not, build another."""
+    works: list[bool] = []
+
+    def attempt() -> None:
+        try:
+            plugin.reset()
+        except RuntimeError:
+            return
+        works.append(True)
+
+    thread = threading.Thread(target=attempt, name="attacca-reset")
+    thread.start()
+    thread.join()
+    return bool(works)
+
+
+def drain(run: Callable[[], NDArray[np.float32]], rate_hz: int, latency_frames: int) -> None:
+    """Have a plugin play on silence until it is silent; `run` gives what it makes of BLOCK_FRAMES, any shape."""
+    blocks = round(DRAIN_SECONDS * rate_hz / BLOCK_FRAMES)
+    late = -(-latency_frames // BLOCK_FRAMES)
+    for n in range(late + blocks):
+        sound = run()
+        if n >= late and not (np.abs(sound) > SILENT).any():
+            return
+
+
 class Stage:
     """Runs `effect` at one rate and channel count. All calls from one thread.
 
@@ -53,10 +90,14 @@ class Stage:
         self.scrubbed_samples = 0
         self.bypassed = False
         self._in_a_row = 0
+        self._barren = False
         self._skip_frames = 0
         self._withheld_frames = 0
         self._pending: Planar = np.zeros((channels, 0), np.float32)
         self._plugin, self.latency_frames = self._fresh()
+        self._resets = effect.vst3 is None or resets_on_any_thread(self._plugin)
+        if not self._resets:
+            self._plugin, _ = self._fresh()
         self._spare: Any = None if effect.vst3 is None else self._fresh()[0]
         blocks = -(-self.latency_frames // BLOCK_FRAMES)
         self._history: Planar = np.zeros((channels, (blocks + 1) * BLOCK_FRAMES if blocks else 0), np.float32)
@@ -84,10 +125,34 @@ class Stage:
         self._pending = self._pending[:, :0]
         self._history[:] = 0.0
         self._in_a_row = self._skip_frames = self._withheld_frames = 0
+        if not self._resets:
+            self._drain()
+            return
         try:
             self._plugin.reset()
         except RuntimeError:
             self.bypassed = self.bypassed or not self._replace()
+
+    def restock(self) -> None:
+        """Have a spare again where the one that there was is used up. The main thread calls it, now and then."""
+        if self.effect.vst3 is None or self._spare is not None or self.bypassed or self._barren:
+            return
+        try:
+            self._spare = self._fresh()[0]
+        except errors.AttaccaError:
+            self._barren = True
+
+    def _drain(self) -> None:
+        """Silence through it. What a new one withholds it has then withheld, so as much is skipped."""
+        silence = np.zeros((self.channels, BLOCK_FRAMES), np.float32)
+
+        def run() -> Planar:
+            out: Planar = self._plugin.process(silence, self.rate_hz, buffer_size=BLOCK_FRAMES, reset=False)
+            self._scrub(out)
+            return out
+
+        drain(run, self.rate_hz, self.latency_frames)
+        self._skip_frames = self.latency_frames
 
     def _block(self, block: Planar) -> Planar:
         if self.bypassed:
@@ -137,7 +202,7 @@ class Stage:
         """Put a sound instance in the place of the poisoned one; False if there is none.
 
         A VST3 may refuse to be loaded outside the main thread: its place is taken by the spare that
-        was made beforehand, and the poisoned one becomes the spare if it can be reset.
+        was made beforehand, and the poisoned one becomes the spare if it can be reset (else `restock` makes one).
         """
         if self._spare is None:
             try:
@@ -146,11 +211,11 @@ class Stage:
                 return False
             return True
         poisoned, self._plugin = self._plugin, self._spare
-        try:
-            poisoned.reset()
-            self._spare = poisoned
-        except RuntimeError:
-            self._spare = None
+        self._spare = None
+        if self._resets:
+            with contextlib.suppress(RuntimeError):
+                poisoned.reset()
+                self._spare = poisoned
         return True
 
     def _bypass(self) -> Planar:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import threading
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,54 +18,29 @@ from engine.errors import BadRequest
 from engine.planning.files import write_plan
 from engine.timing import Meter, TempoMap
 from engine.types import Note, Plan, PlanBar
+from plugin_host import stage
 from plugin_host.chain import ChainSpec, Effect, Instrument, load_chain
 from plugin_host.instrument import Band, PlanEvent
 from plugin_host.pipeline import Pipeline
-from plugin_host.stage import BLOCK_FRAMES
+from plugin_host.stage import BLOCK_FRAMES, resets_on_any_thread
 from plugin_host.stream import Stream
 from plugin_host.timeline import OwnTimeline
+from tests.host_helpers import built, need_compiler, shared_synth
 
 RATE_HZ = 48_000
 SONG = TempoMap.constant(120, Meter(4, 4))
-PLUGINS = Path(__file__).parent / "plugins"
-DPF = Path("/usr/share/dpf")
 pytestmark = pytest.mark.timeout(240)
-
-
-def built(name: str, folder: Path, source: Path) -> Path:
-    """A VST3 of tests/plugins, built with the DPF at `source`."""
-    shutil.copytree(PLUGINS / name, folder / name)
-    places = [f"DPF_BUILD_DIR={folder}/build", f"DPF_TARGET_DIR={folder}/bin", f"DPF_PATH={source}"]
-    subprocess.run(["make", "-C", str(folder / name), *places], check=True, capture_output=True, timeout=200)
-    return next((folder / "bin").glob("*.vst3"))
-
-
-def need_compiler() -> None:
-    if not (DPF / "Makefile.plugins.mk").exists() or not shutil.which("g++") or not shutil.which("make"):
-        pytest.skip("building a VST3 needs: apt-get install dpf-source g++ make")
 
 
 @pytest.fixture(scope="module")
 def synth(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """PlainSynth.vst3: its output is the sum of the held keys / 1000.
-
-    DPF adds 2080 parameters for MIDI controllers to an instrument, which pedalboard looks through for half a
-    minute; the copy that this one is built with leaves them out.
-    """
-    need_compiler()
-    folder = tmp_path_factory.mktemp("synth")
-    shutil.copytree(DPF, folder / "dpf", symlinks=True)
-    header = folder / "dpf" / "distrho" / "src" / "DistrhoPluginVST.hpp"
-    text = header.read_text()
-    assert "MidiCC_start + 130*16" in text
-    header.write_text(text.replace("MidiCC_start + 130*16", "MidiCC_start + 0"))
-    return built("plain_synth", folder, folder / "dpf")
+    return shared_synth(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def late_gain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need_compiler()
-    return built("late_gain", tmp_path_factory.mktemp("late"), DPF)
+    return built("late_gain", tmp_path_factory.mktemp("late"))
 
 
 def note(track: str, quarter: Any, length: Any, key: int) -> list[PlanEvent]:
@@ -101,6 +75,52 @@ def test_each_note_begins_and_ends_on_its_frame(synth: Path) -> None:
     band.locate(70_000)
     assert np.allclose(read(band, 20_000), expected(20_000, (2_000, 26_000, 72)), atol=1e-6)
     assert (band.seats[0].resets, band.seats[0].scrubbed_samples) == (0, 0)
+
+
+def test_a_locate_on_the_players_thread_leaves_no_key_down(synth: Path) -> None:
+    """This synth sounds through pedalboard's reset, which would load it anew: not to be had on that thread."""
+    band = Band(EVENTS, SONG, RATE_HZ)
+    band.edit((Instrument("PlainSynth", vst3=synth),))
+    heard: list[Any] = []
+
+    def play() -> None:
+        for first in (0, 10_000, 60_000):
+            band.locate(first)
+            heard.append(read(band, 20_000))
+
+    player = threading.Thread(target=play)
+    player.start()
+    player.join(60)
+    assert not resets_on_any_thread(band.seats[0].plugin)
+    wanted = (((0, 48_000, 100), (8_000, 20_000, 60)), (), ((12_000, 36_000, 72),))
+    for sound, notes in zip(heard, wanted, strict=True):
+        assert np.allclose(sound, expected(20_000, *notes), atol=1e-6)
+
+
+def test_an_effect_that_cannot_be_reset_is_drained_and_shifts_nothing(
+    late_gain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "resets_on_any_thread", lambda plugin: False)
+    pipeline = Pipeline(ChainSpec((Effect("LateGain", vst3=late_gain),)), RATE_HZ, 2)
+    sound = np.random.default_rng(1).uniform(-0.2, 0.2, (20_000, 2)).astype(np.float32)
+    for part in (sound, sound[5_000:], sound[7:]):
+        out = pipeline.process(part)
+        assert len(out) > len(part) - 4_000
+        assert np.array_equal(out, part[: len(out)])
+        pipeline.reset()
+    assert not pipeline.stages[0].bypassed
+
+
+def test_a_spare_that_is_used_up_is_made_again(late_gain: Path) -> None:
+    effect = stage.Stage(Effect("LateGain", vst3=late_gain), RATE_HZ, 2)
+    for n in range(1, 4):
+        effect._spare = None if n == 2 else effect._spare
+        effect.restock()
+        effect.process(np.full((2, BLOCK_FRAMES), 100.0, np.float32))
+        for _ in range(4):
+            effect.process(np.full((2, BLOCK_FRAMES), 0.1, np.float32))
+    assert effect.rebuilds >= 3 and not effect.bypassed
+    assert np.allclose(effect.process(np.full((2, BLOCK_FRAMES), 0.1, np.float32)), 0.1)
 
 
 def test_instruments_share_the_tracks_and_change_without_being_loaded_again(synth: Path) -> None:
