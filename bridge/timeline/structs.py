@@ -162,8 +162,8 @@ class Counters:
     last_miss_frame: int = 0
 
 
-def position_at(segments: Sequence[Segment], rate: int, frame: int) -> Position | None:
-    """Where project frame `frame` lies by a map; None before its first segment. The C++ twin computes the same."""
+def position_at(segments: Sequence[Segment], rate: int, frame: float) -> Position | None:
+    """Where project frame `frame` (whole or not) lies by a map; None before its first segment. The C++ twin agrees."""
     after = bisect_right([segment.frame + segment.fraction for segment in segments], frame)
     if after == 0:
         return None

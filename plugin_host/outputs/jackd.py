@@ -30,6 +30,9 @@ ROLLING: Final = 1
 STARTING: Final = 3
 TICKS_PER_BEAT: Final = 1920.0
 BBT_VALID: Final = 0x10
+BBT_OFFSET_VALID: Final = 0x40
+NEXT_LINE_FRAMES: Final = 0.5 - 1e-6
+"""A line at x lies on frame floor(x + 1/2): what lies less than half a frame ahead of a frame has begun on it."""
 STALL_SECONDS: Final = 2.0
 """A callback that stays away for so long does not come back."""
 END_SECONDS: Final = 0.02
@@ -64,7 +67,7 @@ class JackOutput:
         *,
         name: str = "attacca",
         connect: bool = True,
-        place: Callable[[int], Position | None] | None = None,
+        place: Callable[[float], Position | None] | None = None,
     ) -> None:
         self._jack = jack_module()
         self._client = self._connect(name, server)
@@ -175,18 +178,20 @@ class JackOutput:
         return rolls.prepare(position.frame)
 
     def _tell(self, state: int, blocksize: int, position: Any, new_position: bool) -> None:
-        place = None if self.place is None else self.place(position.frame)
+        """Bar, beat and the last tick that has begun, and how many frames ago that was."""
+        place = None if self.place is None else self.place(position.frame + NEXT_LINE_FRAMES)
         if place is None:
             return
         beat = 4 / place.denominator
         beats, part = divmod(place.quarter / beat, 1.0)
-        position.valid = BBT_VALID
-        position.bar, position.beat = place.bar + 1, int(beats) + 1
-        position.tick = int(part * TICKS_PER_BEAT)
+        tick, rest = divmod(part * TICKS_PER_BEAT, 1.0)
+        position.valid = BBT_VALID | BBT_OFFSET_VALID
+        position.bar, position.beat, position.tick = place.bar + 1, int(beats) + 1, int(tick)
         position.ticks_per_beat = TICKS_PER_BEAT
         position.bar_start_tick = place.bar * place.numerator * TICKS_PER_BEAT
         position.beats_per_bar, position.beat_type = float(place.numerator), float(place.denominator)
         position.beats_per_minute = place.tempo / beat
+        position.bbt_offset = int(rest / TICKS_PER_BEAT * beat * 60.0 * self.rate_hz / place.tempo)
 
     # ---- setting up ----
 
