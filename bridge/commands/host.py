@@ -57,7 +57,7 @@ OFFLINE_BLOCK_FRAMES = 4096
 @click.option("--ahead-ms", type=Real(20, 1000), default=250.0, show_default=True, help="Prepared before it is heard.")
 @click.option("--record", type=path, metavar="TAKE.wav", help="Record what is heard, beside playing.")
 @click.option("--osc", default=DEFAULT_HOST_OSC, show_default=True, metavar="HOST:PORT", help='Or "off"; port 0: any.')
-@click.option("--midi", metavar="PORT", help="Panic, start and stop from a MIDI input.")
+@click.option("--midi", metavar="PORT", help="Panic, start and stop from a MIDI input; last: the remembered one.")
 @click.option("--panic-note", type=Whole(0, 127), help="A key of --midi that silences everything.")
 @click.option("--instance", default="host", show_default=True, help="The name of the host's own cache.")
 @json_option
@@ -231,6 +231,7 @@ def _tell_places(sink: Sink, timeline: Timeline, song: TempoMap) -> None:
 def _play(running: Host, options: dict[str, Any], song: TempoMap, first: int, last: int | None) -> None:
     from bridge.commands.host_remote import Remote, midi_obeys, single_keys
     from bridge.midi.inputs import open_input
+    from bridge.midi.remembered import LAST, open_chosen
 
     tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     ending: list[int] = []
@@ -239,7 +240,7 @@ def _play(running: Host, options: dict[str, Any], song: TempoMap, first: int, la
     keyboard = None
     try:
         if options["midi"] is not None:
-            keyboard = open_input(options["midi"])
+            keyboard = open_chosen(LAST) if options["midi"] == LAST else open_input(options["midi"])
             keyboard.listen(midi_obeys(running, options["panic_note"]))
         if remote is not None:
             remote.start()

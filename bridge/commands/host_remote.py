@@ -19,6 +19,7 @@ takes one command at a time and never waits longer than an edit takes. A panic w
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 import time
@@ -133,9 +134,22 @@ def single_keys() -> Iterator[Callable[[float], str]]:
     import termios
     import tty
 
-    before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal)
     try:
-        yield lambda seconds: sys.stdin.read(1) if select.select([sys.stdin], [], [], seconds)[0] else ""
+        yield lambda seconds: _key(terminal, seconds)
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):  # a terminal that is gone
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _key(terminal: int, seconds: float) -> str:
+    """One key and no more, so that `select` knows of the next; a terminal that is gone has none."""
+    if not select.select([terminal], [], [], seconds)[0]:
+        return ""
+    try:
+        key = os.read(terminal, 1)
+    except OSError:
+        key = b""
+    return key.decode("latin-1") or _no_key(seconds)

@@ -4,9 +4,8 @@ What comes in goes to a `NoteCollector` and to listeners (a MIDI clock); notes t
 the sender goes, stops or seeks.
 
 *Threading*: messages arrive on the port's thread (rtmidi's, the socket's reader, the file's player), one at a time;
-listeners are called there and must not block. A named port is looked for once a second by a thread of its own,
-`attacca-midi-watch`: when it vanishes its notes are released, when it is back it is opened again. `close` waits for
-these threads, a second at most.
+listeners are called there and must not block. A named port is watched by a thread of its own, `attacca-midi-watch`:
+when it vanishes its notes are released, when it is back it is opened again. `close` waits for these threads.
 """
 
 from __future__ import annotations

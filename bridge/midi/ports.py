@@ -1,8 +1,8 @@
 """MIDI ports of the machine, by name or pattern; a port that vanishes is opened again when it is back.
 
-*Threading*: messages arrive on the port's thread, one at a time. `Port` looks once a second, on a thread of its own
-(`attacca-midi-watch`), whether its port is still there: when it vanishes its notes are released, when it is back
-it is opened again. `close` waits for this thread, a second at most.
+*Threading*: messages arrive on the port's thread, one at a time. `Port` looks ten times a second, on a thread of its
+own (`attacca-midi-watch`), whether its port is still there: when it vanishes its notes are released. One that is not
+there is looked for once a second, and opened again when it is back. `close` waits for this thread.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from bridge.midi.notes import NoteCollector
 from bridge.quiet import quiet_libraries
 from engine.errors import BadRequest, Unavailable
 
+THERE_S = 0.1
+"""How often an open port is looked at: one that comes back sooner would be taken for the one that went."""
 WATCH_S = 1.0
 Listener = Callable[[bytes, int], None]
 """Called with one complete message and time.monotonic_ns() of its arrival."""
@@ -151,7 +153,7 @@ class Port:
         self._drop()
 
     def _watch(self) -> None:
-        while not self._stopping.wait(WATCH_S):
+        while not self._stopping.wait(WATCH_S if self._port is None else THERE_S):
             try:
                 if self._jack and not jack_listens():
                     self._drop()
