@@ -7,7 +7,8 @@ Asked for:
     safe            a stage that is fed NaN, Inf, 1e30, DC, a full-scale square and silence at each of the 512 offsets
                     of a block: nothing that is not finite, nothing above -1 dBTP (four times oversampled), normal
                     sound again within one block after what is no number and 50 ms after an overload
-    no frame missed over the minutes, by the engine, the player thread or the server (`jackd -R -d dummy`, 128 frames)
+    no frame missed over the minutes, by the engine, which a second client asks for bars without pause (--no-background:
+                    it does not), the player thread or the server (`jackd -R -d dummy`, 128 frames)
     sample exact    what was heard, through an effect that looks 20 ms ahead, is the cache's samples, bit by bit
     no click        a tone through a chain that is edited `--edits` times: its second difference, anywhere, stays within
                     1.3 times the tone's own
@@ -31,7 +32,7 @@ from numpy.typing import NDArray
 from benchmarks import stage
 from benchmarks.host_process import HostProcess, jack_server
 from benchmarks.host_safety import FEEDS, LONGEST_AFTER_MS, judged
-from benchmarks.soak import conclude, engine_options, in_a_sentence
+from benchmarks.soak import conclude, engine_options, in_a_sentence, maybe
 from benchmarks.watcher import Watcher
 from bridge.commands import measure
 from bridge.timeline.cache import EngineSide, Segment
@@ -76,7 +77,7 @@ def is_safe(rows: dict[str, Any]) -> bool:
     )
 
 
-def play(options: list[str], minutes: float, folder: Path, kept: Path) -> dict[str, Any]:
+def play(options: list[str], minutes: float, folder: Path, kept: Path, background: bool) -> dict[str, Any]:
     """An engine renders and the host plays and records for so long; the recording against the cache."""
     chain, take = kept / "late.toml", kept / "take.wav"
     chain.write_text(LATE)
@@ -88,8 +89,9 @@ def play(options: list[str], minutes: float, folder: Path, kept: Path) -> dict[s
         "--fallback",
         "silence",
     ]
-    with jack_server(PERIOD) as server, stage.live_engine(*options):
-        with HostProcess("--jack", server, "--chain", str(chain), "--record", str(take), *words) as host:
+    with jack_server(PERIOD) as server, stage.live_engine(*options) as engine:
+        host = HostProcess("--jack", server, "--chain", str(chain), "--record", str(take), *words)
+        with host, maybe(background, engine.zmq) as pressing:
             host.listen()
             watcher = Watcher(folder / "attacca-host")
             host.wait(lambda status: status["rolling"], "the host rolls", 180.0)
@@ -102,7 +104,9 @@ def play(options: list[str], minutes: float, folder: Path, kept: Path) -> dict[s
                 at = frame
             report, said = host.finish()
     heard, _ = soundfile.read(take, dtype="float32")
-    return {"minutes": minutes, **compared(np.concatenate(known), heard), "host": report, "said": said.splitlines()}
+    renders = pressing.renders if pressing else 0
+    same = compared(np.concatenate(known), heard)
+    return {"minutes": minutes, "background_renders": renders, **same, "host": report, "said": said.splitlines()}
 
 
 def compared(known: Audio, heard: Audio, period: int = PERIOD) -> dict[str, int]:
@@ -111,9 +115,8 @@ def compared(known: Audio, heard: Audio, period: int = PERIOD) -> dict[str, int]
     Where the server lost periods the recording goes on later in the cache, after a fade in of 5 ms: such periods are
     `faded`; `lost` counts how often. What is found nowhere is `unequal`.
     """
-    count = min(len(known), len(heard)) // period
     at = place = exact = faded = lost = unequal = 0
-    while at < count:
+    while at < len(heard) // period and place < len(known) // period:
         if np.array_equal(heard[at * period : (at + 1) * period], known[place * period : (place + 1) * period]):
             at, place, exact = at + 1, place + 1, exact + 1
         elif (found := _resumed(known, heard, at, place, period)) is not None:
@@ -180,9 +183,9 @@ def on_time(report: dict[str, Any]) -> bool:
     return not any(report[name] for name in ("missed_frames", "underruns", "skips", "lost_frames"))
 
 
-def run(options: list[str], minutes: float, edits: int, offsets: int = BLOCK_FRAMES) -> dict[str, Any]:
+def run(options: list[str], minutes: float, edits: int, offsets: int, background: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="attacca-host.") as kept, stage.cache_dir() as folder:
-        played = play(options, minutes, folder, Path(kept))
+        played = play(options, minutes, folder, Path(kept), background)
         edited = edit(edits, folder, Path(kept))
         fed = safety(offsets)
     asked_for = {
@@ -203,7 +206,8 @@ def show(found: dict[str, Any], bundle: str) -> None:
     played, edited = found["played"], found["edited"]
     names = ("played_frames", "missed_frames", "underruns", "xruns", "skips", "limited_frames", "latency_frames")
     rows = [[name, str(played["host"][name]), str(edited["host"][name])] for name in names]
-    rows += [[name, str(played[name]), ""] for name in ("exact_periods", "faded_periods", "unequal_periods")]
+    whole = ("exact_periods", "faded_periods", "unequal_periods", "background_renders")
+    rows += [[name, str(played[name]), ""] for name in whole]
     rows += [["sharpest bend", "", str(edited["sharpest"])]]
     title = f"{played['minutes']} minutes of {bundle}, and {edited['edits']} edits"
     measure.print_table(title, ("what", "played", "edited"), rows)
@@ -215,15 +219,14 @@ def show(found: dict[str, Any], bundle: str) -> None:
 @click.option("--offsets", type=click.IntRange(1, BLOCK_FRAMES), default=BLOCK_FRAMES, show_default=True)
 @click.option("--bundle", type=click.Path(path_type=Path))
 @click.option("--fake", is_flag=True, help="Counts for no figure.")
+@click.option("--background/--no-background", default=True, show_default=True)
 @click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
 @click.option("--json", "as_json", is_flag=True)
-def main(
-    minutes: float, edits: int, offsets: int, bundle: Path | None, fake: bool, results: Path | None, as_json: bool
-) -> None:
+def main(bundle: Path | None, fake: bool, results: Path | None, as_json: bool, **asked: Any) -> None:
     with in_a_sentence():
         name, options = engine_options(bundle, fake)
         where = measure.facts(name)
-        found = run(options, minutes, edits, offsets)
+        found = run(options, **asked)
     if not as_json:
         show(found, name)
     conclude("host", found, where, results, as_json)

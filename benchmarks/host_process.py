@@ -46,14 +46,20 @@ def jack_server(period: int = 128, rate: int = 48_000) -> Iterator[str]:
 
 
 class HostProcess:
-    """A running `attacca host`; leaves nothing behind when its block ends. `said`: its lines on stderr so far."""
+    """A running `attacca host`; leaves nothing behind when its block ends. `said`: its lines on stderr so far.
 
-    def __init__(self, *options: str, **variables: str) -> None:
+    terminal: its stdin is a pseudo terminal, for `press`.
+    """
+
+    def __init__(self, *options: str, terminal: bool = False, **variables: str) -> None:
         command = [sys.executable, "-m", "bridge.cli", "host", "--osc", "127.0.0.1:0", "--json", *options]
         pipe, environment = subprocess.PIPE, {**os.environ, **variables}
+        self._keys, stdin = os.openpty() if terminal else (-1, subprocess.DEVNULL)
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+            command, cwd=ROOT, env=environment, stdin=stdin, stdout=pipe, stderr=pipe, text=True
         )
+        if terminal:
+            os.close(stdin)
         self.said: list[str] = []
         self._udp: socket.socket | None = None
 
@@ -65,6 +71,12 @@ class HostProcess:
         self.process.communicate()
         if self._udp is not None:
             self._udp.close()
+        if self._keys >= 0:
+            os.close(self._keys)
+
+    def press(self, keys: str) -> None:
+        """Keys on its terminal."""
+        os.write(self._keys, keys.encode())
 
     def listen(self) -> None:
         """Wait until it says where it hears OSC. Raises Unavailable with its last words."""
@@ -88,9 +100,12 @@ class HostProcess:
 
     def ask(self, what: str, tags: str = "", *args: Any) -> tuple[str, str]:
         """The same, and the answer: the end of its address, its text."""
-        self.send(what, tags, *args)
-        assert self._udp is not None
-        (message,) = codec.decode(self._udp.recv(65_536))
+        try:
+            self.send(what, tags, *args)
+            assert self._udp is not None
+            (message,) = codec.decode(self._udp.recv(65_536))
+        except ConnectionRefusedError as error:
+            raise Unavailable(f"the host has ended: {self.finish(interrupt=False)[1].strip()}") from error
         return message.address.rpartition("/")[2], str(message.args[0])
 
     def status(self) -> dict[str, Any]:
