@@ -90,12 +90,14 @@ class Tab:
         await self.call("Page.navigate", url=url)
 
     async def place(self, selector: str, x: float = 0.5, y: float = 0.5) -> tuple[float, float]:
-        """A point of an element on the screen, from shares of its width and height."""
-        left, top, width, height = await self.js(
-            f"(() => {{ const b = document.querySelector({selector!r}).getBoundingClientRect();"
-            " return [b.left, b.top, b.width, b.height]; })()"
-        )
-        return left + x * width, top + y * height
+        """A point of an element on the screen, from shares of its width and height; waits until it stays in place."""
+        box = f"(b => [b.left, b.top, b.width, b.height])(document.querySelector({selector!r}).getBoundingClientRect())"
+        before, now = None, await self.js(box)
+        while before != now:
+            await asyncio.sleep(0.05)
+            before, now = now, await self.js(box)
+        left, top, width, height = now
+        return float(left + x * width), float(top + y * height)
 
     async def drag(self, selector: str, points: list[tuple[float, float]]) -> None:
         """Press, move and let go over an element; points in shares of its size."""

@@ -129,14 +129,14 @@ def test_the_knob_that_moves_furthest_is_learnt() -> None:
 
     thread = threading.Thread(target=hand)
     thread.start()
-    assert learner.wait(10) == Knob("cc", 3, 7), "controller 39 is the fine half of 7"
+    assert learner.wait(60) == Knob("cc", 3, 7), "controller 39 is the fine half of 7"
     thread.join()
 
 
 def test_a_button_is_learnt_and_a_trembling_knob_is_not() -> None:
     learner = Learner()
     learner.feed(cc(64, 127), 0)
-    assert learner.wait(1) == Knob("cc", 1, 64)
+    assert learner.wait(60) == Knob("cc", 1, 64)
     still = Learner()
     for position in (64, 65, 64, 65):
         still.feed(cc(10, position), 0)

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from PIL import Image, ImageGrab
 from tests.hosts.attacca_plugin import build_plugins
 from tests.hosts.screen import Screen
 from tests.timeline_helpers import PLUGIN
+from tests.waiting import wait
 
 ROOT = PLUGIN.parents[1]
 pytestmark = pytest.mark.timeout(400)  # the first test to need the plugins builds them
@@ -55,33 +55,32 @@ class Window:
 
     def await_window(self) -> tuple[int, int]:
         """Where the editor's ground colour begins, as soon as it is drawn."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            pixels = np.asarray(self.picture())
-            near = np.abs(pixels.astype(int) - ACCENT).sum(-1) < 12
-            if near[300:].sum() > 1000:  # the Live button is lit
-                ground = np.argwhere(pixels.sum(-1) > 0)
-                top, left = ground.min(0)
-                return int(left), int(top)
-            time.sleep(0.2)
-        raise AssertionError("the window never appeared")
+
+        def lit() -> bool:
+            near = np.abs(np.asarray(self.picture()).astype(int) - ACCENT).sum(-1) < 12
+            return bool(near[300:].sum() > 1000)
+
+        wait(lit, "the Live button to be lit", 120.0, pause_s=0.1)
+        top, left = np.argwhere(np.asarray(self.picture()).sum(-1) > 0).min(0)
+        return int(left), int(top)
 
     def picture(self) -> Image.Image:
         return ImageGrab.grab(xdisplay=self.screen.environment["DISPLAY"]).convert("RGB")
 
-    def click(self, name: str) -> None:
-        x, y = PLACES[name]
-        self.screen.click(x, y)
-        time.sleep(0.15)
+    def click(self, name: str, seen: bool = True) -> None:
+        """A click; waits until it is seen (a window handles its events in order: what came before is done, too)."""
+        before = self.picture().tobytes()
+        self.screen.click(*PLACES[name])
+        if seen:
+            wait(lambda: self.picture().tobytes() != before, f"the click on {name} to be seen", pause_s=0.05)
 
     def type(self, name: str, text: str, key: str = "Return") -> None:
         self.click(name)
         self.screen.tool("xdotool", "type", "--delay", 20, text)
         self.screen.tool("xdotool", "key", key)
-        time.sleep(0.15)
 
     def outcome(self) -> dict[str, dict[str, str]]:
-        told, _ = self.host.communicate("\n", timeout=30)
+        told, _ = self.host.communicate("\n", timeout=60)
         found: dict[str, dict[str, str]] = json.loads(told.splitlines()[-1])
         return found
 
@@ -102,15 +101,12 @@ def window(vst3: Path, tmp_path: Path) -> Iterator[Window]:
 
 
 def test_words_knobs_and_buttons_reach_the_plugin(window: Window) -> None:
-    before = np.asarray(window.picture()).astype(int)
     window.type("prompt a", "dusty house piano")
     window.type("prompt b", "forgotten", key="Escape")
-    for name in ("live", "take", "take", "hold", "silence"):
-        window.click(name)
     x, y = PLACES["guidance"]
     window.screen.tool("xdotool", "mousemove", x, y, "mousedown", 1, "mousemove", *PLACES["guidance end"], "mouseup", 1)
-    time.sleep(0.3)
-    assert np.abs(np.asarray(window.picture()).astype(int) - before).sum() > 0
+    for name in ("live", "take", "take", "hold", "silence"):
+        window.click(name)
     found = window.outcome()
     words = found["words"]
     assert (words["prompt_a"], words["prompt_b"], words["seed"]) == ("dusty house piano", "", "2")
@@ -124,13 +120,12 @@ def test_the_page_button_opens_what_the_engine_serves_to_this_user_alone(window:
     address = tmp_path / f"attacca.{os.getuid()}.page"
     address.write_text("http://127.0.0.1:7777/?token=abc\n")
     address.chmod(0o644)
-    window.click("page")  # others could have read or written it
+    window.click("page", seen=False)  # others could have read or written it: the same sentence
+    window.click("hold")
     address.chmod(0o600)
-    window.click("page")
+    window.click("page", seen=False)
     opened = tmp_path / "opened"
-    deadline = time.monotonic() + 10
-    while not opened.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait(lambda: opened.exists() and opened.read_text().endswith("\n"), "the browser to be called")
     (line,) = opened.read_text().splitlines()
     assert line.startswith("http://127.0.0.1:7777/?token=abc")
 

