@@ -6,14 +6,13 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from bridge.osc.codec import Malformed, decode, encode
 from bridge.sync.ardour import ArdourSource
 from bridge.sync.position import HostPosition
 from engine.timing import Meter
-from tests.waiting import wait
+from tests.sync_helpers import wait_for
 
 RECORDED = Path(__file__).with_name("ardour_surface.txt")
 
@@ -74,17 +73,6 @@ class FakeArdour:
         self.stopping.set()
         self.thread.join()
         self.socket.close()
-
-
-def wait_for(source: ArdourSource, wanted: Callable[[HostPosition], bool]) -> HostPosition:
-    """The first position that is as wanted."""
-
-    def found() -> HostPosition | None:
-        position = source.position()
-        return position if position is not None and wanted(position) else None
-
-    position: HostPosition = wait(found, "the position that is wanted", pause_s=0.01)
-    return position
 
 
 def check_a_running_ardour(source: ArdourSource, tempo: float, meter: Meter, rate: int = 48_000) -> HostPosition:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -268,6 +272,22 @@ def stage(folder: Path, renderer: FakeRenderer | None = None, **more: Any) -> It
                 assert server.live is not None
                 assert server.live.bugs == 0
                 assert server.loop.callback_errors == 0
+
+
+@contextmanager
+def engine_of(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A fake engine in its own process for the caches in `folder`, and what it said when it was ready."""
+    command = [sys.executable, "-m", "bridge.cli", "serve", "--fake", "--zmq", "tcp://127.0.0.1:*", "--osc", "off"]
+    env = os.environ | {"ATTACCA_CACHE_DIR": str(folder)}
+    process = subprocess.Popen([*command, *options], env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("ready ")
+        yield process, json.loads(line.removeprefix("ready "))
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import pytest
 
 from bridge.osc.client import OscClient
 from engine.errors import BadRequest, Refused
-from tests.live_helpers import Coloured, Host, Stage, beat, host, measured, missed, stage, wait
+from tests.live_helpers import Coloured, Host, Stage, beat, engine_of, host, measured, missed, stage, wait
 
 NOTE_ON, NOTE_OFF = 0x90, 0x80
 
@@ -198,29 +197,10 @@ def test_a_renderer_that_fails_is_asked_again_with_patience(tmp_path: Path) -> N
         wait(lambda: s.status().error == "", "the error to be forgotten")
 
 
-def killed(process: subprocess.Popen[str], number: int) -> int:
-    process.send_signal(number)
-    assert process.stdout is not None
-    process.stdout.close()
-    return process.wait(60)
-
-
-SERVE = [sys.executable, "-m", "bridge.cli", "serve", "--fake", "--zmq", "tcp://127.0.0.1:*", "--osc", "off"]
-
-
-def engine_process(folder: Path, *options: str) -> subprocess.Popen[str]:
-    env = os.environ | {"ATTACCA_CACHE_DIR": str(folder)}
-    process = subprocess.Popen([*SERVE, *options], env=env, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("ready ")
-    return process
-
-
 def test_a_killed_engine_leaves_the_cache_playable(tmp_path: Path) -> None:
     with host(tmp_path, "240") as h:
         bar = beat(h.song, 1)
-        process = engine_process(tmp_path, "--fake-seconds-per-bar", "0.1")
-        try:
+        with engine_of(tmp_path, "--fake-seconds-per-bar", "0.1") as (process, _):
             h.ready(2)
             h.play(bar, speed=1)
             listing = subprocess.run(
@@ -232,17 +212,16 @@ def test_a_killed_engine_leaves_the_cache_playable(tmp_path: Path) -> None:
             )
             row = json.loads(listing.stdout)["caches"][0]
             assert (row["instance"], row["state"], row["engine_pid"]) == ("test", "live", process.pid)
-        finally:
-            killed(process, signal.SIGKILL)
+            process.kill()
+            process.wait(60)
         wait(lambda: not h.side.engine_attached, "the lock to fall")
         assert missed(h.play(bar, speed=1)) == []
-        process = engine_process(tmp_path)
-        try:
+        with engine_of(tmp_path) as (process, _):
             begin = h.frame
             blocks = h.play(4 * bar, speed=1)
             assert missed([block for block in blocks if block.frame >= begin + 2 * bar]) == []
-        finally:
-            assert killed(process, signal.SIGTERM) == 0
+            process.terminate()
+            assert process.wait(60) == 0
 
 
 def test_stale_caches_are_listed_and_removed(tmp_path: Path) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -32,29 +28,12 @@ from bridge.sync.position import HostPosition, host_position
 from bridge.timeline.cache import EngineSide, PluginSide, Transport, position_at
 from engine.errors import BadRequest
 from tests.jack_server import JackServer
-from tests.live_helpers import RATE, Coloured, Host, Stage, beat, host, missed, stage, wait
+from tests.live_helpers import RATE, Coloured, Host, Stage, beat, engine_of, host, missed, stage, wait
 
 NOTE_ON, NOTE_OFF, CLOCK, START, STOP = 0x90, 0x80, 0xF8, 0xFA, 0xFC
 
 
 # ---- a real JACK transport ---------------------------------------------------------------
-
-
-@contextmanager
-def engine_of(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], Engine, dict[str, Any]]]:
-    command = [sys.executable, "-m", "bridge.cli", "serve", "--fake", "--zmq", "tcp://127.0.0.1:*", "--osc", "off"]
-    env = os.environ | {"ATTACCA_CACHE_DIR": str(folder)}
-    process = subprocess.Popen([*command, *options], env=env, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("ready ")
-        ready = json.loads(line.removeprefix("ready "))
-        with Engine(ready["zmq"]) as engine:
-            yield process, engine, ready
-    finally:
-        process.kill()
-        process.communicate(timeout=30)
 
 
 @contextmanager
@@ -97,7 +76,7 @@ def test_jacks_transport_leads_a_cache_without_music(tmp_path: Path) -> None:
     with JackServer.or_skip(f"attacca-live-{os.getpid()}") as server, mute_plugin(tmp_path) as side:
         master = server.timebase(tempo=187.3, numerator=5, denominator=8)
         master.transport_frame = 0
-        with engine_of(tmp_path, "--sync", f"jack:{server.name}") as (process, engine, ready):
+        with engine_of(tmp_path, "--sync", f"jack:{server.name}") as (process, ready), Engine(ready["zmq"]) as engine:
             assert ready["sync"] == f"jack:{server.name}"
             wait(lambda: there(0) and there(1), "two bars while the transport stands")
             master.transport_start()

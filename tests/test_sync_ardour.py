@@ -19,7 +19,8 @@ from bridge.sync.position import HostPosition
 from bridge.sync.surface import Surface
 from engine.errors import BadRequest, Unavailable
 from engine.timing import Meter
-from tests.ardour_fake import FakeArdour, check_place, takes, wait_for
+from tests.ardour_fake import FakeArdour, check_place, takes
+from tests.sync_helpers import wait_for
 from tests.waiting import WAIT_S, wait
 
 S = 10**9

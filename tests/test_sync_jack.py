@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from statistics import median
@@ -21,7 +21,8 @@ from bridge.sync.open import open_source
 from bridge.sync.position import HostPosition, follow
 from engine.timing import Meter
 from tests.jack_server import JackServer, jack_or_skip
-from tests.waiting import WAIT_S, quickest, wait
+from tests.sync_helpers import wait_for
+from tests.waiting import WAIT_S, quickest
 
 jack_or_skip()
 
@@ -32,17 +33,6 @@ RATE = 48_000
 def server() -> Iterator[JackServer]:
     with JackServer.or_skip(f"attacca-sync-{os.getpid()}") as running:
         yield running
-
-
-def wait_for(source: Any, wanted: Callable[[HostPosition], bool]) -> HostPosition:
-    """The first position that is as wanted."""
-
-    def found() -> HostPosition | None:
-        position = source.position()
-        return position if position is not None and wanted(position) else None
-
-    position: HostPosition = wait(found, "the position that is wanted", pause_s=0.01)
-    return position
 
 
 def test_frame_state_bar_and_beat_of_a_real_transport(server: JackServer) -> None:
