@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,13 @@ import pytest
 from benchmarks.host_process import HostProcess
 from bridge.timeline.cache import EngineSide, Segment
 from tests.jack_server import JackServer
+from tests.waiting import wait, within
 
 RATE_HZ = 48_000
 SEGMENTS = [Segment(0, 0.0, 0, 0.0, 120.0, 4, 4)]
 LATE = '[[effect]]\nname = "BrickwallLimiter"\nparameters = { lookahead_ms = 20.0, ceiling_db = 0.0 }\n'
 PLUGINS = Path(__file__).parent / "plugins"
 DPF = Path("/usr/share/dpf")
-
-
-def wait(condition: Callable[[], Any], what: str = "", seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.005)
 
 
 class Listener:
@@ -79,9 +73,8 @@ class Listener:
 
     def close(self) -> None:
         """As the host's output does it: never while the callback may wait for the interpreter."""
-        self.ending, end = True, time.monotonic() + 2
-        while not self.ended and time.monotonic() < end:
-            time.sleep(0.005)
+        self.ending = True
+        within(10, lambda: self.ended)  # not where the server is dead
         time.sleep(0.05)
         self.client.close(ignore_errors=True)
 

@@ -15,6 +15,7 @@ from bridge.demo_engine import engine_process
 
 PATCHES = Path(__file__).resolve().parent.parent / "plugin_host" / "daw" / "puredata"
 LATEST_START_FRAMES = 40_000
+pytestmark = pytest.mark.timeout(300)
 WRAPPER = r"""#N canvas 0 0 400 400 12;
 #X obj 0 0 attacca;
 #X obj 0 0 loadbang;
@@ -93,7 +94,7 @@ def pd(folder: Path, port: str, ask: str, rate: int) -> str:
     patch = folder / "wrapper.pd"
     patch.write_text(WRAPPER.replace("PORT", port).replace("ASK", ask).replace("HEARD", str(folder / "heard.wav")))
     command = ["pd", "-nogui", "-noaudio", "-nomidi", "-stderr", "-r", str(rate), "-path", str(PATCHES), str(patch)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=45, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -155,5 +156,5 @@ def test_the_example_opens_without_a_complaint(tmp_path: Path) -> None:
         "-send",
         "pd quit",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=45, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=tmp_path)
     assert (done.returncode, done.stderr.strip()) == (0, "")

@@ -22,13 +22,14 @@ from tests.hosts.ardour_host import free_udp_port
 from tests.jack_server import JackServer
 
 CLIENT = Path(__file__).resolve().parent.parent / "plugin_host" / "daw" / "supercollider"
-SECONDS = 45
+SECONDS = 150
+pytestmark = pytest.mark.timeout(300)
 SCRIPT = r"""
 (
 var server, attacca, say, save, refused, example;
 say = { |words| ("==" ++ words.join(" ")).postln };
 save = { |take, name| take.buffer.write("FOLDER/" ++ name ++ ".wav", "wav", "float") };
-refused = { |code| say.([\fail, code]); { 0.3.wait; server.quit; 0.5.wait; 0.exit }.fork(AppClock) };
+refused = { |code| say.([\fail, code]); { server.sync; server.quit; 0.5.wait; 0.exit }.fork(AppClock) };
 example = "FOLDER/block*.scd".pathMatch.collect { |path|
 	thisProcess.interpreter.compile(File.readAllString(path)).notNil
 };

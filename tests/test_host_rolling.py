@@ -17,6 +17,7 @@ import pytest
 from plugin_host import realtime
 from plugin_host.outputs.jackd import JackOutput
 from plugin_host.rolling import RollingPlayer
+from tests.waiting import wait
 
 RATE_HZ, BLOCK, FADE = 48_000, 128, 240
 SONG = np.random.default_rng(1).uniform(-0.4, 0.4, (400_000, 2)).astype(np.float32)
@@ -71,13 +72,6 @@ def pull(player: RollingPlayer, blocks: int) -> Any:
         if player._starting:
             time.sleep(0.002)
     return heard.reshape(-1, 2)
-
-
-def wait(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.0005)
 
 
 def begin(player: RollingPlayer) -> None:
@@ -145,7 +139,7 @@ def test_what_is_late_is_counted_faded_and_comes_back_in_its_place(score: Score)
     out = np.zeros((BLOCK, 2), np.float32)
     wait(lambda: player.prepare(0))
     line, frame = [], 0
-    score.slow_s = 0.05
+    score.slow_s = 0.5
     while player.underruns < 5:
         player.roll(out, frame, True)
         line.append(out.copy())
