@@ -101,9 +101,15 @@ def on_jack() -> bool:
 
 
 def no_backend(error: Exception) -> Unavailable:
+    """What is missing, by what the library said: the library itself, or the system under it."""
+    if isinstance(error, ImportError):
+        way_out = "install python-rtmidi (pip install python-rtmidi)"
+    elif sys.platform == "linux":
+        way_out = "start JACK (jackd -R -d alsa, or PipeWire's), or load ALSA's sequencer (modprobe snd-seq)"
+    else:
+        way_out = "look whether this system has a MIDI service"
     return Unavailable(
-        f"MIDI ports cannot be used here ({' '.join(str(error).split())[:120]}): "
-        "install python-rtmidi and a MIDI system (ALSA or JACK on Linux), or use socket:HOST:PORT"
+        f"MIDI ports cannot be used here ({' '.join(str(error).split())[:120]}): {way_out}, or use socket:HOST:PORT"
     )
 
 
