@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.diffusion import jumps, trajectory
 from engine.diffusion.flow import diffuse
+from engine.diffusion.paths import PATHS
 from engine.models.codec import LATENTS
 from engine.training import shortcut
 from tests.test_diffusion import some_conditions, some_model
@@ -67,6 +68,22 @@ def test_the_spread_of_the_data_is_kept(gamma: float) -> None:
     found = trajectory.gamma_sample(path, given, draw(), 4, gamma, draw)
     assert float(found.std()) == pytest.approx(std, rel=0.01)
     assert abs(float(found.mean())) < 0.01
+
+
+@pytest.mark.parametrize("name", sorted(PATHS))
+@pytest.mark.parametrize("gamma", [0.2, 1.0])
+def test_climbing_on_any_path_leads_back_to_the_line_of_data_and_noise(name: str, gamma: float) -> None:
+    """From alpha z_0 + sigma e of the time below to those of the higher one, the sigmas of both noises in quadrature."""
+    on, high = PATHS[name], 0.6
+    low = trajectory.below(high, gamma, on)
+    assert 0.0 <= low < high
+    alpha, sigma = trajectory.ends(on, high)
+    clean, noise, fresh = (torch.full((1, 1, 1), x, dtype=torch.float64) for x in (1.0, 0.0, 0.0))
+    at = trajectory.ends(on, low)
+    data = trajectory.climb(at[0] * clean, low, high, gamma, fresh, on)
+    old = trajectory.climb(at[1] * (noise + 1.0), low, high, gamma, fresh, on)
+    new = trajectory.climb(0.0 * clean, low, high, gamma, fresh + 1.0, on)
+    assert float(data) == pytest.approx(alpha) and math.hypot(float(old), float(new)) == pytest.approx(sigma)
 
 
 @hypothesis_given(st.floats(0.05, 0.95), st.floats(0, 1, allow_subnormal=False))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from engine.diffusion.guidance import guided_velocity
-from engine.diffusion.paths import FLOW, PATHS
+from engine.diffusion.paths import FLOW, PATHS, VP
 from engine.models import denoiser as D
 from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions, Denoiser, DenoiserConfig, sinusoid
@@ -192,6 +192,21 @@ def test_r1_is_the_squared_slope_of_each_head_at_its_input():
     assert found == pytest.approx(total, rel=1e-5)
 
 
+@pytest.mark.parametrize("inner", [GuidedConsistency(k=1, low=2, high=2), Trajectory(low=0, high=1)])
+@pytest.mark.parametrize("name", EVERY)
+def test_the_adversary_beside_either_distillation_reaches_the_student_alone(inner, name):
+    critic, student, others = some_critic(), some_model(0), [some_model(1), some_model(2)]
+    method = A.Adversarial(inner, critic)
+    clean, new, given = some_example(4)
+    outcome = method(Trio(student, *others, PATHS[name]), (clean, new, given), torch.Generator().manual_seed(0))
+    outcome.losses["adversary"].backward()
+    assert any(p.grad is not None and bool(p.grad.any()) for p in student.parameters())
+    assert all(p.grad is None for part in (*others, critic.features, critic.heads) for p in part.parameters())
+    with torch.no_grad():
+        kept = new.expand_as(clean) == 0
+        assert torch.equal(outcome.clean[kept], clean[kept])
+
+
 def test_hinges_stop_at_one_and_the_maker_wants_high_scores():
     real, made = [torch.tensor([[2.0, 0.5]])], [torch.tensor([[-3.0, 0.0]])]
     assert float(A.hinge_critics(real, made)) == pytest.approx(0.25 + 0.5)
@@ -212,7 +227,11 @@ MIXTURE = Mixture()
 
 
 class Known(nn.Module):
-    """The mixture's own network, and a small network's correction to it, which starts at zero."""
+    """The mixture's own network, and a small network's correction to it, which starts at zero.
+
+    On the variance-preserving path an error of what it says counts sigma / alpha times in z_0, 152 times at the end:
+    there the correction is made alpha times as large, so that it moves z_0 as far as on the other paths.
+    """
 
     config = DenoiserConfig(prompt=1, jumps=True)
 
@@ -232,7 +251,8 @@ class Known(nn.Module):
                 return said
             far = time if jump is None else jump
             seen = [z[:, 0], sinusoid(time, 16, 20.0), sinusoid(far, 16, 20.0), far[:, None]]
-            return said + self.body(torch.cat(seen, dim=-1))[:, None]
+            moved = self.body(torch.cat(seen, dim=-1))[:, None]
+            return said + (moved * self.path.alpha(time)[:, None, None] if self.path is VP else moved)
 
 
 def nothing_said(batch: int) -> Conditions:
@@ -244,12 +264,15 @@ def nothing_said(batch: int) -> Conditions:
 
 
 def taught(method, path, steps: int = 300, batch: int = 512):
-    """A student of the mixture's exact flow, on the CPU for a few seconds."""
+    """A student of the mixture's exact flow, on the CPU for a few seconds.
+
+    Its reference follows more slowly on the variance-preserving path, near the paper's 0.95: there 0.7 does not settle.
+    """
     torch.manual_seed(0)
     g = torch.Generator().manual_seed(0)
     student, reference, teacher = Known(path, True), Known(path, True), Known(path, False)
     reference.load_state_dict(student.state_dict())
-    follower, final = Averaged(student, 0.7), Averaged(student, 0.98)
+    follower, final = Averaged(student, 0.9 if path is VP else 0.7), Averaged(student, 0.98)
     optimizer = torch.optim.Adam(student.parameters(), 1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     example = torch.ones(batch, 1, 1), nothing_said(batch)
@@ -289,12 +312,15 @@ PLAIN = GuidedConsistency(k=1, grid=10, low=0, high=0, distance="l2")
 METHODS = {
     "AudioLCM": lambda: (LCD, FLOW),
     "AudioLCM on angles": lambda: (LCD, PATHS["angular"]),
+    "AudioLCM on its own path": lambda: (LCD, VP),
     "MusicCM": lambda: (A.Adversarial(PLAIN, own_critic(), 300.0), FLOW),
+    "MusicCM on its own path": lambda: (A.Adversarial(PLAIN, own_critic(), 300.0), VP),
     "DITTO-2": lambda: (CTM, FLOW),
+    "DITTO-2 on the variance-preserving path": lambda: (CTM, VP),
     "DITTO-2 with an adversary": lambda: (A.Adversarial(CTM, own_critic(), 300.0), FLOW),
 }
 REACHED = 0.3
-"""Wasserstein-1 distance to the data, whose modes lie 2 apart; ten steps of the teacher's solver come within 0.08."""
+"""Wasserstein-1 distance to the data, whose modes lie 2 apart; ten steps of the teacher's solver come within 0.11."""
 
 
 @pytest.mark.parametrize("name", METHODS)

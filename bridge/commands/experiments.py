@@ -26,10 +26,10 @@ def run_recipes(
     """Run recipes and what they need into OUT, at `minutes` (4 if not given) or `steps` each; where their lines are.
 
     start_from: the bundle whose codec and prompt head made the latents. device: "cpu", which "auto" means here even
-    where there is a GPU: runs of a grid are only alike on one kind of device. Raises BadRequest, BadBundle, Unavailable.
+    where there is a GPU: only runs on one kind of device are alike. Raises BadRequest, BadBundle, Unavailable.
     """
     if device == "cuda":
-        raise BadRequest("--recipe trains and times on the CPU alone, as every line of docs/papers.md; use --device cpu.")
+        raise BadRequest("--recipe trains and times on the CPU alone, as all of docs/papers.md; use --device cpu.")
     from rich.console import Console
 
     from bridge.commands import measure

@@ -3,7 +3,7 @@
 A student with jumps is G(z, t, s) = z - (t - s) u(z, t, t - s), a jump from anywhere to anywhere below on the teacher's
 path (`engine.diffusion.jumps`; Kim et al., "CTM", 2024). Gamma sampling jumps below the next time s and climbs back to
 it with fresh noise: gamma = 0 adds none, gamma = 1 jumps to the end each time. The paper's noise levels are those of a
-path that does not shrink the data, tau = t / (1 - t) on ours; there line 10 is tau^ = sqrt(1 - gamma^2) tau.
+path that does not shrink the data, tau = sigma / alpha, t / (1 - t) on ours; line 10 is tau^ = sqrt(1 - gamma^2) tau.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from engine.diffusion.flow import diffuse
+from engine.diffusion import paths
 from engine.diffusion.jumps import jump_lengths
+from engine.diffusion.paths import FLOW
 from engine.models.denoiser import Conditions, Denoiser
 
 GAMMA_RANGE = (0.05, 0.35)
@@ -35,20 +36,28 @@ def trajectory(model: Denoiser, guidance: Tensor, given: Conditions) -> Path:
     return jump
 
 
-def below(time: float, gamma: float) -> float:
+def below(time: float, gamma: float, on: paths.Path = FLOW) -> float:
     """The time from which fresh noise of share gamma leads back up to `time`, which is in [0, 1); gamma 0..1."""
     if gamma == 0.0:
         return time
-    ratio = math.sqrt(1.0 - gamma * gamma) * time / (1.0 - time)
-    return min(time, ratio / (1.0 + ratio))
+    alpha, sigma = ends(on, time)
+    tau = torch.tensor(math.sqrt(1.0 - gamma * gamma) * sigma / alpha, dtype=torch.float64)
+    return min(time, float(on.time_at(tau.atan())))
 
 
-def climb(z: Tensor, low: float, high: float, gamma: float, noise: Tensor) -> Tensor:
+def ends(on: paths.Path, time: float) -> tuple[float, float]:
+    """alpha and sigma of a path at a time."""
+    at = torch.tensor(time, dtype=torch.float64)
+    return float(on.alpha(at)), float(on.sigma(at))
+
+
+def climb(z: Tensor, low: float, high: float, gamma: float, noise: Tensor, on: paths.Path = FLOW) -> Tensor:
     """z at time `low` = below(high, gamma) brought up to `high`: shrunk to its share of data, gamma of it fresh noise.
 
-    The variance of the noise in it is then high^2 again.
+    The variance of the noise in it is then sigma(high)^2 again.
     """
-    return (1.0 - high) / (1.0 - low) * z + gamma * high * noise
+    (alpha, sigma), before = ends(on, high), ends(on, low)[0]
+    return alpha / before * z + gamma * sigma * noise
 
 
 def gamma_sample(
@@ -59,26 +68,28 @@ def gamma_sample(
     gamma: float,
     fresh: Callable[[], Tensor],
     cancelled: Callable[[], None] = lambda: None,
+    on: paths.Path = FLOW,
 ) -> Tensor:
     """Clean latents [B, N, D] from noise of that shape in `steps` jumps (1 to 8), gamma of the noise renewed at each.
 
     fresh() draws noise of the same shape, once for each step but the last, and not at all where gamma is 0: then
     this is `jumps.sample`. What is known of a clip stays on its own line to the noise, which is renewed alike.
-    `cancelled` is called before each step and after the last, and may raise.
+    `cancelled` is called before each step and after the last, and may raise. on: the path from data to noise on which
+    `path` jumps.
     """
     assert 0.0 <= gamma <= 1.0, gamma
     z, held, time = noise, noise, 1.0
     for length in jump_lengths(steps):
         cancelled()
         high = max(0.0, time - length)
-        low = below(high, gamma)
+        low = below(high, gamma, on)
         z = path(z, _filled(z, time), _filled(z, low))
         if gamma > 0.0 and high > 0.0:
             drawn = fresh()
-            z = climb(z, low, high, gamma, drawn)
+            z = climb(z, low, high, gamma, drawn, on)
             held = math.sqrt(1.0 - gamma * gamma) * held + gamma * drawn
         time = high
-        z = torch.where(given.context_mask > 0, diffuse(given.context, held, _filled(z, time)), z)
+        z = torch.where(given.context_mask > 0, on.diffuse(given.context, held, _filled(z, time)), z)
     cancelled()
     return z
 

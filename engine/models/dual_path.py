@@ -48,8 +48,8 @@ class Attention(nn.Module):
         key, value = self.key_value(memory).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key = rotate(self.q_norm(query), here), rotate(self.k_norm(key), there)
         shape = len(memory), len(x) // len(memory)
-        together = query.unflatten(0, shape).transpose(1, 2).flatten(2, 3)
-        found = mixed(together, key, value).unflatten(2, (shape[1], -1)).permute(0, 2, 3, 1, 4)
+        together = torch.unflatten(query, 0, shape).transpose(1, 2).flatten(2, 3)
+        found = torch.unflatten(mixed(together, key, value), 2, (shape[1], -1)).permute(0, 2, 3, 1, 4)
         result: Tensor = self.out(found.flatten(3).flatten(0, 1))
         return result
 

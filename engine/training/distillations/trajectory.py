@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.diffusion.paths import FLOW, Path
+from engine.diffusion.paths import Path
 from engine.diffusion.trajectory import gamma_sample
 from engine.models.denoiser import Conditions, Denoiser
 from engine.training.devices import autocast
@@ -31,7 +31,7 @@ def jumped(
 
 @dataclass(frozen=True)
 class Trajectory:
-    """grid: the paper's T = 20 steps. gamma: of sampling, 0 deterministic and 1 ping-pong; on rectified flow alone.
+    """grid: the paper's T = 20 steps. gamma: of sampling, 0 deterministic and 1 ping-pong.
 
     jumps: whether the student is told how far it goes; without, it says the same for every s, as the paper's words
     on the Euler form can be read.
@@ -73,10 +73,9 @@ class Trajectory:
     def sample(
         self, model: Denoiser, path: Path, given: Conditions, draw: Callable[[], Tensor], steps: int, scale: float
     ) -> Tensor:
-        assert path is FLOW, path.name
         scales = torch.full((len(given.globals),), scale, device=given.globals.device)
 
         def leap(z: Tensor, time: Tensor, to: Tensor) -> Tensor:
             return jumped(model, path, z, time, to, scales, given)
 
-        return gamma_sample(leap, given, draw(), steps, self.gamma, draw)
+        return gamma_sample(leap, given, draw(), steps, self.gamma, draw, on=path)
