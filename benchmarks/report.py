@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from benchmarks import line, pages, plots, targets
+from benchmarks import host_pages, line, pages, plots, targets
 from benchmarks.targets import Line, Lines
 from engine.errors import AttaccaError, BadRequest
 
@@ -25,6 +25,7 @@ NEEDS = {
     "rtf": ("floor", "cases"), "latency": ("floor", "seconds"), "bridge": ("floor", "seconds"),
     "deadlines": ("floor", "blocks", "look_ahead"), "peers": ("floor", "recipes"),
     "growth": ("floor", "bars", "clients", "batch"), "gpu": ("cases", "runs_on"),
+    **host_pages.NEEDS,
 }  # fmt: skip
 """What a line of today's form has, by benchmark."""
 HEAD = """# Benchmarks
@@ -115,7 +116,7 @@ def page(found: list[Line], folder: str, drawn: Mapping[str, set[str]] | None = 
     parts += ["## Targets\n", pages.verdict_table(targets.verdicts(lines))]
     if "rtf" in lines:
         parts.append(pages.quality_table(lines["rtf"]))
-    for name, (heading, text, pictures) in pages.SECTIONS.items():
+    for name, (heading, text, pictures) in {**pages.SECTIONS, **host_pages.SECTIONS}.items():
         if name not in lines:
             continue
         parts += [f"## {heading}\n", f"{pages.source(lines[name])}\n"]
