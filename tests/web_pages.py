@@ -17,7 +17,7 @@ BARS = "+document.querySelector('#wave').dataset.bars"
 HEAD = "+document.querySelector('#head').dataset.bar"
 PLAYING = "document.querySelector('#play').ariaLabel == 'Pause'"
 SAID = "document.querySelector('#message').innerText"
-TAKES = "document.querySelectorAll('.take').length"
+TAKES = "attacca.state.takes.length"
 DONE = "document.querySelector('#render')"
 WORK_S = 200.0
 Work = Callable[[Tab], Awaitable[None]]
@@ -33,7 +33,7 @@ def pages(place: Place, folder: Path) -> Iterator[OnPage]:
 
         async def whole(work: Work) -> None:
             await tab.open(f"{place.base}/?token={place.token}")
-            await tab.until("document.querySelector('.dot.on')")
+            await tab.until("document.querySelector('.dot.on') && attacca.state.info")  # by then takes were told, too
             await work(tab)
             assert tab.complaints == []
 

@@ -26,7 +26,8 @@ from bridge.web.shelf import Held, Shelf
 from bridge.web.whole import Whole, put_of, sound_of, warned
 from engine.errors import AttaccaError, BadRequest, Refused
 from engine.events import Accepted, BarReady, Ended, Event
-from engine.types import Audio, BarAudio, Request
+from engine.planning.bars import check_plan
+from engine.types import Audio, BarAudio, Plan, Request
 
 MAX_STALL_S = 10.0
 MAX_BACKLOG_BYTES = 512 << 20
@@ -194,6 +195,8 @@ class Page:
                 raise BadRequest("the page brings no audio: continue a take instead")
             if request.id in self._requests:
                 raise Refused(f"a request with the id {request.id!r} is still under way")
+            if isinstance(request.plan, Plan):
+                check_plan(request.plan)  # who edits it hears at once what is wrong with it
         except AttaccaError as error:
             self._fail(request.id, error)
             return

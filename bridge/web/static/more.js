@@ -1,9 +1,9 @@
 // The fold of the request: what is asked for now and then. All of it is left to the engine unless it is set.
 
 import { html } from "./vendor/htm-preact.js";
+import { Field, Typed } from "./field.js";
 import { STRENGTHS } from "./requests.js";
 import { setDraft } from "./store.js";
-import { Field } from "./field.js";
 
 const NAMES = { prompt: "Prompt", melody: "Melody", intensity: "Intensity", chords: "Chords", beat: "Beat", context: "What was before" };
 const SET = ["form", "refine", "guidance", "deadline"];
@@ -14,7 +14,7 @@ export function More({ draft }) {
   return html`<details class="more" open=${draft.more} ontoggle=${(e) => e.target.open !== draft.more && setDraft({ more: e.target.open })}>
     <summary>More${given ? html` <small>${given} set</small>` : ""}</summary>
     <div class="fields">
-      <${Field} label="Takes at once"><input id="count" type="number" min="1" max="16" value=${draft.count} onchange=${(e) => setDraft({ count: Math.min(16, Math.max(1, Math.round(+e.target.value) || 1)) })} /><//>
+      <${Field} label="Takes at once"><${Typed} id="count" type="number" min="1" max="16" value=${draft.count} put=${(text) => setDraft({ count: Math.min(16, Math.max(1, Math.round(+text) || 1)) })} /><//>
       <${Field} label="Form" title="Sections by bars, as in AABA; followed by refining or a plan"><input id="form" maxlength="64" placeholder="AABA" spellcheck=${false} autocomplete="off" value=${draft.form} oninput=${number("form")} /><//>
       <${Field} label="Refine, s" title="Search for closer adherence for so many seconds"><input id="refine" type="number" min="0.1" max="600" step="any" placeholder="no" value=${draft.refine} oninput=${number("refine")} /><//>
       <${Field} label="Guidance"><input id="guidance" type="number" min="1" max="6" step="0.1" placeholder="as trained" value=${draft.guidance} oninput=${number("guidance")} /><//>

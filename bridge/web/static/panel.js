@@ -2,7 +2,7 @@
 
 import { html } from "./vendor/htm-preact.js";
 import { edit } from "./edits.js";
-import { Field } from "./field.js";
+import { Field, Typed } from "./field.js";
 import { More } from "./more.js";
 import { wake } from "./player.js";
 import { begin, letGo, PARTS } from "./sheet.js";
@@ -25,8 +25,8 @@ export function Panel() {
   return html`<form class="panel" aria-label="Request" novalidate onsubmit=${(e) => (e.preventDefault(), ask())}>
     <${Prompts} draft=${draft} styles=${state.info?.detail?.styles || []} />
     <div class="fields">
-      <${Field} label="Bars"><input id="bars" type="number" min="1" max="256" required value=${draft.bars} onchange=${(e) => setDraft({ bars: Math.min(256, Math.max(1, Math.round(+e.target.value) || 4)) })} /><//>
-      <${Field} label="Tempo"><input id="tempo" type="number" min="20" max="400" step="any" required value=${draft.tempo} onchange=${(e) => setDraft({ tempo: e.target.value || "120" })} /><//>
+      <${Field} label="Bars"><${Typed} id="bars" type="number" min="1" max="256" required value=${draft.bars} put=${(text) => setDraft({ bars: Math.min(256, Math.max(1, Math.round(+text) || 4)) })} /><//>
+      <${Field} label="Tempo"><${Typed} id="tempo" type="number" min="20" max="400" step="any" required value=${draft.tempo} put=${(text) => setDraft({ tempo: text || "120" })} /><//>
       <${Field} label="Meter"><select id="meter" value=${draft.meter} onchange=${(e) => setDraft({ meter: e.target.value })}>${METERS.map((m) => html`<option key=${m} value=${m}>${m}</option>`)}</select><//>
       <${Field} label="Key"><input id="key" list="keys" maxlength="32" placeholder=${draft.plan === "bars" ? "by the plan" : "free"} value=${draft.key} oninput=${(e) => setDraft({ key: e.target.value })} />
         <datalist id="keys">${KEYS.map((k) => html`<option key=${k} value=${k} />`)}</datalist><//>
