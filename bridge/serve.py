@@ -33,6 +33,7 @@ from bridge.sync.position import SyncSource
 from bridge.zeromq import ZeroMQServer
 from engine.errors import BadRequest, Unavailable
 from engine.resident import Resident
+from engine.runtimes.memory import uncollected
 from engine.timing import Meter
 from engine.types import Audio, Renderer
 
@@ -196,7 +197,8 @@ def serve(options: Options, announce: Callable[[str], None] = print) -> int:
     """Run an engine until SIGINT or SIGTERM. `announce` gets the line `ready {json}`. Returns 0."""
     server = Server(options)
     try:
-        server.start()
+        with uncollected():
+            server.start()
         line = json.dumps(server.ready(), separators=(",", ":"))
         with _ready_file(options.ready_file, line), _signals(server.stop):
             announce(f"ready {line}")

@@ -17,7 +17,6 @@ renderer's next check when something comes. One rehearsal of each name waits, 16
 from __future__ import annotations
 
 import contextlib
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -37,6 +36,7 @@ from engine.events import (
 )
 from engine.queueing import Job, Waiting
 from engine.rehearsing import Rehearsal, Rehearsals, Rehearses
+from engine.runtimes.memory import freeze
 from engine.tally import Tally, make_report
 from engine.types import Audio, BarAudio, Ending, Rendered, Renderer, Report, Request
 
@@ -213,8 +213,7 @@ class Resident:
         try:
             self.renderer.warm_up()
             self._first_canary()
-            gc.collect()
-            gc.freeze()
+            freeze()
         except BaseException as error:  # handed to start(), which raises it
             self._warm_error = error
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from engine.bundle import Bundle
 from engine.errors import BadBundle
@@ -64,9 +67,30 @@ def save_networks(networks: Networks, folder: Path) -> None:
         save_file(state, str(folder / f"{name}.safetensors"))
 
 
-def _fill(module: nn.Module, path: Path) -> None:
+class _Undrawn(TorchFunctionMode):
+    """Leaves new parameters as they lie in memory: they are filled right after, and to draw 30 million takes longer."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keeps torch to the calling thread: to copy some hundred small arrays, a second one waits more than it works."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        module.load_state_dict({k: v.float() for k, v in load_file(str(path)).items()})
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fill(module: nn.Module, path: Path) -> None:
+    """Every parameter and kept buffer from a file, or BadBundle; float16 becomes float32 as it is copied."""
+    try:
+        module.load_state_dict(load_file(str(path)))
     except (RuntimeError, SafetensorError) as mismatch:
         what = " ".join(str(mismatch).split())[:200]
         raise BadBundle(f"{path} does not fit its manifest: {what}") from mismatch
@@ -77,7 +101,7 @@ def load_networks(bundle: Bundle) -> Networks:
     """Build and fill the networks of a checked bundle."""
     config = bundle.config
     try:
-        with torch.device("cpu"):
+        with torch.device("cpu"), _Undrawn():
             denoiser = Denoiser(DenoiserConfig(**config["denoiser"]))
             head = PromptHead(len(config["styles"]), len(config["tags"]))
             ears = Joint if config.get("listens_to", "latents") == "features" else Listener
@@ -85,6 +109,7 @@ def load_networks(bundle: Bundle) -> Networks:
             networks = Networks(Codec(), Vocoder(), denoiser, head, listener)
     except (KeyError, TypeError, ValueError, ZeroDivisionError, RuntimeError) as broken:
         raise BadBundle(f"bundle {bundle.folder}: its config lacks {broken} or has a wrong value") from broken
-    for name, module in vars(networks).items():
-        _fill(module, bundle.weights(name))
+    with _one_thread():
+        for name, module in vars(networks).items():
+            _fill(module, bundle.weights(name))
     return networks

@@ -1,14 +1,16 @@
 """ONNX Runtime on the processor: the graphs of a bundle, in float32 or with int8 weights.
 
-*Threading*: used by the renderer's thread alone. Each session has its own pool of `threads` (the caller's included),
-which sleeps when it has nothing to do: a pool that spins takes a core from the DAW. One call of a session is one
-step of the denoiser or one window of the codec: some 10 ms of work, after which the sampler looks at `check`.
+*Threading*: used by the renderer's thread alone; only while it is made do OPENERS threads open its sessions. Each
+session has its own pool of `threads` (the caller's included), which sleeps when it has nothing to do: a pool that spins
+takes a core from the DAW. One call of a session is one step of the denoiser or one window of the codec: some 10 ms of
+work, after which the sampler looks at `check`.
 What a window's steps share is computed once and bound once; latents go to and fro between two buffers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,10 @@ from engine.models.denoiser import Conditions, Denoiser, jump_features, sinusoid
 from engine.models.vocoder import SPREADS
 from engine.runtimes.base import Check, Draw
 
-GRAPHS = ("prepare", "step", "decode", "encode", "vocoder")
+GRAPHS = ("step", "encode", "prepare", "decode", "vocoder")
+"""Those that take longest to open come first."""
+OPENERS = 2
+"""Threads that open sessions when a runtime is made: weights are laid out for this processor, for some 0.1 s in all."""
 PROVIDER = "CPUExecutionProvider"
 
 
@@ -78,7 +83,9 @@ class OnnxRuntime:
     ) -> None:
         self.name, self.threads, self.student = name, threads, student
         beside = {"vocoder": max(1, threads - 1)}  # while it works, a piece is spoken on another core
-        self.bound = {graph: Bound(opener(files[graph], beside.get(graph, threads))) for graph in GRAPHS}
+        with ThreadPoolExecutor(OPENERS, "onnx") as openers:
+            opened = [openers.submit(opener, files[graph], beside.get(graph, threads)) for graph in GRAPHS]
+            self.bound = {graph: Bound(one.result()) for graph, one in zip(GRAPHS, opened, strict=True)}
 
     def sample(self, given: Conditions, draw: Draw, steps: int, guidance: Tensor, check: Check) -> Tensor:
         """See `engine.runtimes.base.Runtime`; one session call a step."""
