@@ -30,9 +30,9 @@ class Place:
 
 
 @contextmanager
-def web_engine(*options: str) -> Iterator[Place]:
-    """A fake engine with a control page on a free port."""
-    with engine_process("--fake", "--web", "0", "--no-live", *options) as engine:
+def web_engine(*options: str, renderer: tuple[str, ...] = ("--fake",)) -> Iterator[Place]:
+    """An engine, a fake one unless told, with a control page on a free port."""
+    with engine_process(*renderer, "--web", "0", "--no-live", *options) as engine:
         parts = urlsplit(engine.ready["web"])
         yield Place(f"{parts.scheme}://{parts.netloc}", parts.query.removeprefix("token="), engine)
 
