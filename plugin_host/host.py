@@ -115,7 +115,7 @@ class Host:
         self.stream.ahead_frames = self.player.ahead_frames
         self._recorder: Recorder | None = None
         self._recorded = self._lost = self._edits = 0
-        self._watched_at = 0.0
+        self._watched_at = self._told_tempo = 0.0
         self._lock = threading.RLock()
         self._open = False
         self._closed: HostReport | None = None
@@ -274,6 +274,7 @@ class Host:
         """Take an edited chain file in; one that is wrong is told, and the chain stays as it is."""
         for effect in self.stream.pipeline.stages:
             effect.restock()
+        self._compare_tempo()
         stamp = _stamp(self._chain)
         if stamp is None or stamp == self._seen:
             return
@@ -284,6 +285,16 @@ class Host:
             self.say(f"the chain stays as it was: {error}")
         else:
             self.say(f"chain: {', '.join(effect for effect in self._labels()) or 'no effects'}")
+
+    def _compare_tempo(self) -> None:
+        """Whoever leads the transport may have another tempo than the bars that are rendered: told once a tempo."""
+        found = self.sink.differing_tempo() if isinstance(self.sink, JackOutput) else None
+        if found is not None and found[0] != self._told_tempo:
+            self._told_tempo = found[0]
+            self.say(
+                f"JACK's transport is at {found[0]:g} bpm here and this host's bars at {found[1]:g}:"
+                f" start it with --tempo {found[0]:g}"
+            )
 
     def _labels(self) -> list[str]:
         spec = ChainSpec() if self._chain is None else load_chain(self._chain, build=False)

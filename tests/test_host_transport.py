@@ -128,6 +128,23 @@ def test_leading_it_tells_bars_and_beats_to_the_sample_and_starts_the_transport(
     assert (here["bar"], here["beat"], here["tick"], here["bbt_offset"]) == (4, 1, 0, 0), "a bar line is a bar's begin"
 
 
+def test_a_tempo_of_the_transport_that_is_not_the_hosts_is_told(
+    server: JackServer, listener: Listener, caches: Path
+) -> None:
+    master = server.timebase(100, 4, 4)
+    try:
+        with Played(server, caches, NOISE, "--transport", "follow", "--tempo", "120") as host:
+            listener.client.transport_start()
+            host.wait(lambda status: status["frame"] > 96_000, "two seconds")
+            listener.client.transport_stop()
+            _, said = host.finish()
+    finally:
+        server.clients.remove(master)
+        master.close(ignore_errors=True)
+    sentence = "JACK's transport is at 100 bpm here and this host's bars at 120: start it with --tempo 100"
+    assert said.count(sentence) == 1
+
+
 def frame_of(said: dict[str, Any], song: TempoMap) -> int:
     """The frame that bar, beat and tick say, by the map: the tick's own, and JACK's offset from it."""
     unit = Fraction(4, int(said["beat_type"]))

@@ -33,6 +33,7 @@ BBT_VALID: Final = 0x10
 BBT_OFFSET_VALID: Final = 0x40
 NEXT_LINE_FRAMES: Final = 0.5 - 1e-6
 """A line at x lies on frame floor(x + 1/2): what lies less than half a frame ahead of a frame has begun on it."""
+DIFFERING: Final = 1e-4
 STALL_SECONDS: Final = 2.0
 """A callback that stays away for so long does not come back."""
 END_SECONDS: Final = 0.02
@@ -142,6 +143,20 @@ class JackOutput:
 
     def locate(self, frame: int) -> None:
         self._client.transport_frame = max(0, frame)
+
+    def differing_tempo(self) -> tuple[float, float] | None:
+        """Quarters a minute as another timebase master says them, and by `place`, where they differ while it rolls."""
+        if self.transport != "follow" or self.place is None or not self._active:
+            return None
+        try:
+            state, said = self._client.transport_query()
+        except (AssertionError, self._jack.JackError):  # torn by a write; the next reading is whole
+            return None
+        place = self.place(said["frame"])
+        theirs = said.get("beats_per_minute", 0.0)
+        if state != self._jack.ROLLING or place is None or said.get("beat_type") != 4.0 or theirs <= 0:
+            return None  # what a beat is, masters do not agree on but in quarters
+        return (theirs, place.tempo) if abs(theirs / place.tempo - 1) > DIFFERING else None
 
     # ---- libjack's threads ----
 
