@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.horizon import Head
-from engine.spans import Spans
+from engine.horizon.spans import Spans
 from tests.horizon_helpers import BAR, horizon, move, runs, settle
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.places import down, nearest_beat, up
-from engine.spans import Spans
+from engine.horizon.places import down, nearest_beat, up
+from engine.horizon.spans import Spans
 from tests.horizon_helpers import BAR, EvenGrid
 
 EDITS = st.lists(st.tuples(st.booleans(), st.integers(0, 60), st.integers(0, 60)), max_size=25)

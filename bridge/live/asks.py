@@ -12,8 +12,8 @@ from typing import Any
 from bridge.live.messages import MAX_TRACES, LiveTrace
 from bridge.live.request import Wishes, obeyed
 from engine.horizon import Horizon
-from engine.places import Quantise
-from engine.plans import Change, Job
+from engine.horizon.places import Quantise
+from engine.horizon.plans import Change, Job
 
 
 @dataclass

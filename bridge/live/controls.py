@@ -12,7 +12,7 @@ from bridge.live.request import differences, wishes_of
 from bridge.live.steering import Steering
 from bridge.timeline.structs import HeardNote, Knobs, Words
 from engine.errors import Refused
-from engine.places import Quantise
+from engine.horizon.places import Quantise
 
 if TYPE_CHECKING:
     from bridge.live.session import LiveSession

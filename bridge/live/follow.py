@@ -13,7 +13,7 @@ from bridge.live.sync import SILENT, Lead, PositionOf
 from bridge.sync.plugin import from_transport
 from bridge.sync.position import HostPosition
 from bridge.timeline.engine import EngineSide
-from engine.plans import Head
+from engine.horizon.plans import Head
 
 STALLED_NS = 250_000_000
 """A host that plays but reported nothing for so long stands: an offline host that waits for us, a stuck one."""

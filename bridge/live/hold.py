@@ -11,7 +11,7 @@ import numpy as np
 
 from bridge.live.map import ProjectMap
 from bridge.timeline.engine import EngineSide
-from engine.plans import Hold
+from engine.horizon.plans import Hold
 from engine.types import SEAM_SECONDS, Audio
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from engine.events import BarReady, Ended, Event, Quantiles
-from engine.plans import Job
+from engine.horizon.plans import Job
 from engine.resident import Resident
 from engine.tally import quantiles
 from engine.types import Audio, Request

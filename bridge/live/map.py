@@ -53,7 +53,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class ProjectMap:
-    """Implements engine.places.Grid for a project at `rate`. pieces: by rising frame and place, one at least."""
+    """Implements engine.horizon.Grid for a project at `rate`. pieces: by rising frame and place, one at least."""
 
     rate: int
     pieces: tuple[Piece, ...]

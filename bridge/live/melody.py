@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Literal
 
 from bridge.live.map import ProjectMap
-from engine.plans import Job
+from engine.horizon.plans import Job
 from engine.types import Note
 
 Policy = Literal["echo", "now", "off"]

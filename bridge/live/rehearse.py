@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from bridge.live.request import Context, context_of, request_for
 from engine.horizon import Horizon
-from engine.places import Point, Quantise
-from engine.plans import Job
+from engine.horizon.places import Point, Quantise
+from engine.horizon.plans import Job
 
 if TYPE_CHECKING:
     from bridge.live.session import LiveSession

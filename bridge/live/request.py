@@ -14,7 +14,7 @@ import numpy as np
 from bridge.live.map import ProjectMap
 from bridge.timeline.engine import EngineSide
 from bridge.timeline.structs import NO_INTENSITY_DB, Knobs, Words
-from engine.plans import Job
+from engine.horizon.plans import Job
 from engine.types import Audio, CurvePoint, InlineAudio, Note, PromptPart, Request, Strengths
 
 CONTEXT_S = 4.0

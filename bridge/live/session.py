@@ -35,8 +35,8 @@ from bridge.timeline.engine import EngineSide
 from engine.errors import BadRequest, Refused
 from engine.events import BarReady, Ended
 from engine.horizon import Horizon
-from engine.places import Quantise
-from engine.plans import Head, Job
+from engine.horizon.places import Quantise
+from engine.horizon.plans import Head, Job
 from engine.resident import Resident
 
 STATUS_NS = 10_000_000

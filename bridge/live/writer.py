@@ -14,7 +14,7 @@ from bridge.live.map import ProjectMap
 from bridge.live.takes import Takes
 from bridge.timeline.engine import EngineSide
 from engine.horizon import Horizon
-from engine.plans import Job
+from engine.horizon.plans import Job
 from engine.types import SEAM_SECONDS, Audio, BarAudio
 
 Tell = Callable[[int, int, Audio], None]

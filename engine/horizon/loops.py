@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.places import Grid, nearest_beat
-from engine.plans import Head
+from engine.horizon.places import Grid, nearest_beat
+from engine.horizon.plans import Head
 
 TOLERANCE_S = 0.06
 WRAP_S = 0.25

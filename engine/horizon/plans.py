@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.places import Point
+from engine.horizon.places import Point
 
 Why = Literal["ahead", "under", "change"]
 """Why a job is due: bars ahead are missing, the head stands in a gap, or something was asked for."""
