@@ -11,7 +11,7 @@ import torch
 from scipy.signal import lfilter
 
 from engine.control import optimise as O
-from engine.control.refine import Refiner, rising
+from engine.control.refine import Refiner
 from engine.control.targets import Intensity, Melody, Structure
 from engine.control.wanted import budget_of, judged_pitch, wanted
 from engine.controls import check
@@ -22,6 +22,7 @@ from engine.models.joint import Joint
 from engine.render.adherence import Judge
 from engine.render.condition import gather, place_of
 from engine.render.generate import ModelRenderer
+from engine.render.job import Job, rising
 from engine.render.sample import latents
 from engine.types import CurvePoint, Note, Only, PromptPart, Renderer, Request, Strengths, Stretch
 from tests.rendering import follow, sound
@@ -39,22 +40,25 @@ def model(renderer: Renderer) -> ModelRenderer:
     return renderer
 
 
-def made_by(model: ModelRenderer, request: Request, targets: list, budget: O.Budget, **options: object):
-    """(latents, the refiner) of a request whose targets are given."""
+def job_of(model: ModelRenderer, request: Request) -> Job:
     place = place_of(request, None)
     material = gather(request, place, model.pasts, model.prompt_sense(request))
+    return Job(request, place, material, torch.ones(1), 5, lambda: False, lambda share: None)
+
+
+def made_by(model: ModelRenderer, request: Request, targets: list, budget: O.Budget, **options: object):
+    """(latents, the refiner) of a request whose targets are given."""
+    job = job_of(model, request)
     refiner = Refiner(model.networks, targets, budget, **options)
-    windows = list(refiner.latents(material, place.latents, request.steps, torch.ones(1), 5, lambda: False))
-    assert sum(map(len, windows)) == place.latents + 2
+    windows = list(refiner.latents(job))
+    assert sum(map(len, windows)) == job.new + 2
     return torch.cat(windows), refiner
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_without_iterations_it_is_plain_sampling(model: ModelRenderer, steps: int) -> None:
     request = ask(bars=9, steps=steps)
-    place = place_of(request, None)
-    material = gather(request, place, model.pasts, model.prompt_sense(request))
-    plain = latents(model.made_by, material, place.latents, steps, torch.ones(1), 5, lambda: False)
+    plain = latents(model.made_by, job_of(model, request))
     found, refiner = made_by(model, request, [], O.Budget(10))
     assert torch.equal(found, torch.cat(list(plain)))
     assert refiner.iterations == 0
@@ -153,9 +157,8 @@ def test_a_time_budget_is_shared_by_the_windows(model: ModelRenderer) -> None:
 
 def targets_of(model: ModelRenderer, **fields: object):
     request = ask(bars=2, **fields)
-    place = place_of(request, None)
-    material = gather(request, place, model.pasts, model.prompt_sense(request))
-    return wanted(request, place, material, Joint(2, 3).eval())
+    job = job_of(model, request)
+    return wanted(request, job.place, job.material, Joint(2, 3).eval())
 
 
 def test_a_requests_targets(model: ModelRenderer) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from engine.control import within
 from engine.control.refine import Refiner
 from engine.controls import check
 from engine.diffusion import restart
@@ -68,7 +67,8 @@ def test_what_lies_between_two_holes_keeps_its_very_samples(renderer: ModelRende
 def test_a_fill_is_refined_where_it_is_new_and_nowhere_else(
     renderer: ModelRenderer, source: Audio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(within, "Refiner", partial(Refiner, rate=0.3, hold=0.0))
+    usual = Refiner.of
+    monkeypatch.setattr(Refiner, "of", lambda *told: replace(usual(*told), rate=0.3, hold=0.0))
     curve = (CurvePoint(beat=0.0, db=-40.0), CurvePoint(beat=12.0, db=-40.0))
     asked = {"edit": "fill", "at_bar": 1, "bars": 3, "keep": (1,), "intensity": curve}
     plain, refined = (follow(renderer, source, **asked, **more) for more in ({}, {"refine": "3"}))

@@ -29,12 +29,10 @@ from engine.models.codec import LATENTS
 from engine.models.denoiser import Denoiser
 from engine.models.load import load_networks
 from engine.models.packed import pack
-from engine.render.condition import Material, Place
 from engine.render.generate import ModelRenderer
-from engine.render.past import UNSURE
+from engine.render.job import Job
 from engine.render.sample import spans
-from engine.render.strengths import strengths_of
-from engine.render.windows import Job
+from engine.render.windows import Edits
 from engine.training.metrics.rows import file_key
 from engine.training.metrics.systems import load_teacher
 from engine.types import Audio, BarAudio, Request
@@ -45,7 +43,7 @@ FREE, TRAINED, ONE, STEPPED, BASELINE = (
 COLUMNS = (FREE, TRAINED, ONE, STEPPED, BASELINE)
 OTHER = "another seed"
 """Beside the columns: uncontrolled, from another seed."""
-Windows = Callable[[Request, Place, Material, int], Iterator[Tensor]]
+Windows = Callable[[Job], Iterator[Tensor]]
 Found = dict[str, Any]
 
 
@@ -93,10 +91,8 @@ class Bench(ModelRenderer):
         super().__init__(*given)
         self.search: Found = {}
 
-    def _windows(self, job: Job) -> Iterator[Tensor]:
-        if self.windows is None:
-            return super()._windows(job)
-        return self.windows(job.request, job.place, job.material, job.seed)
+    def _windows(self, job: Job, edited: Edits) -> Iterator[Tensor]:
+        return super()._windows(job, edited) if self.windows is None else self.windows(job)
 
     def sound(self, request: Request, inline: Audio | None, windows: Windows | None = None) -> Sound:
         """Render a request."""
@@ -108,24 +104,20 @@ class Bench(ModelRenderer):
         audio = np.concatenate([bar.audio for bar in heard if bar.first_frame >= 0])
         return Sound(audio, seconds, cpu_seconds, self.search)
 
-    def targets(self, task: Task, place: Place, material: Material) -> list[Target]:
+    def targets(self, task: Task, job: Job) -> list[Target]:
         """What is optimised of a task: its own target alone."""
-        found = wanted(task.asked, place, material, self.networks.listener)
+        found = wanted(task.asked, job.place, job.material, self.networks.listener)
         return [target for target in found if target.name in task.targets]
-
-    def guidance(self, request: Request, place: Place) -> Tensor:
-        return strengths_of(request, self.networks.student.config, place.source is not None)[0]
 
     def searched(self, task: Task, setting: Setting, schedule: Schedule) -> Windows:
         """The student's search."""
 
-        def windows(request: Request, place: Place, material: Material, seed: int) -> Iterator[Tensor]:
+        def windows(job: Job) -> Iterator[Tensor]:
             refiner = Refiner(
-                self.networks, self.targets(task, place, material), Budget(setting.iterations), schedule, setting.rate,
+                self.networks, self.targets(task, job), Budget(setting.iterations), schedule, setting.rate,
                 setting.gamma, setting.hold,
             )  # fmt: skip
-            guidance = self.guidance(request, place)
-            yield from refiner.latents(material, place.latents, request.steps, guidance, seed, lambda: False)
+            yield from refiner.latents(job)
             outcomes = [one.outcome for one in refiner.reached]
             self.search = told(outcomes, refiner.terms(plain=True), refiner.terms())
 
@@ -134,17 +126,17 @@ class Bench(ModelRenderer):
     def taught(self, task: Task, teacher: Denoiser, setting: Setting) -> Windows:
         """The baseline: one window, the same targets, noise and conditions, through the teacher."""
 
-        def windows(request: Request, place: Place, material: Material, seed: int) -> Iterator[Tensor]:
-            known = material.context[: max(0, len(material.context) - UNSURE)]
-            (first, last), *more = spans(place.latents, len(known))
+        def windows(job: Job) -> Iterator[Tensor]:
+            known = job.material.sure
+            (first, last), *more = spans(job.new, len(known))
             assert not more, "the baseline takes clips of one window"
-            given = material.span(first - len(known), last, known)
+            given = job.material.span(first - len(known), last, known)
             shape = (1, last - first + len(known), LATENTS)
-            noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+            noise = torch.randn(shape, generator=torch.Generator().manual_seed(job.seed))
             past = torch.zeros(1, 0, F.CHANNELS)
-            judge = Objective(self.networks.codec, self.targets(task, place, material), len(known), first, past)
+            judge = Objective(self.networks.codec, self.targets(task, job), len(known), first, past)
             clean, outcome = ditto_teacher(
-                teacher, given, self.guidance(request, place), judge, noise, setting.taught, STEPS, setting.rate
+                teacher, given, job.guidance, judge, noise, setting.taught, STEPS, setting.rate
             )
             self.search = told([outcome], outcome.start_terms, outcome.terms)
             yield clean[0, len(known) :]

@@ -10,7 +10,7 @@ back between passes, and in each iteration: within 100 ms on one core.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -22,16 +22,50 @@ from engine.control.targets import Seen, Target, Timbre, mean_levels
 from engine.control.wanted import budget_of, wanted
 from engine.errors import Cancelled
 from engine.models import features as F
-from engine.models.codec import LATENTS
+from engine.models.denoiser import Conditions
 from engine.models.load import Networks
-from engine.render.condition import CONTEXT, Material, Place
+from engine.render.condition import CONTEXT
+from engine.render.job import Job
 from engine.render.past import UNSURE
 from engine.render.sample import spans
-from engine.types import Request
 
 PAST_FRAMES = 128
-NOTHING = "There is nothing to refine towards: give a curve, a melody, a form or words."
 HOLD = 1.0
+MOST_PASSES = 8
+
+
+@dataclass(frozen=True)
+class Window:
+    """Latents that are made at a time. given: conditions of N latents, of which the first `known` are context.
+
+    first: the latent that comes next, counted from time zero. past [1, n, CHANNELS]: the features right before it.
+    done, share: of the whole search, how much came before and how much it is, 0..1.
+    """
+
+    given: Conditions
+    known: int
+    first: int
+    past: Tensor
+    done: float
+    share: float
+
+
+class Noises:
+    """What plain sampling draws for a job's windows, in its order: one noise for jumps, one a step for consistency.
+
+    Further ones, which more passes or gamma need, come from a stream of their own.
+    """
+
+    def __init__(self, networks: Networks, job: Job) -> None:
+        self._own = 1 if networks.student.config.jumps else job.steps
+        self._generator = torch.Generator().manual_seed(job.seed)
+        self._extra = torch.Generator().manual_seed(job.seed + 1)
+
+    def draw(self, like: Tensor) -> list[Tensor]:
+        """The noises of one window, in the shape of its latents."""
+        own, extra = self._own, MOST_PASSES - self._own
+        drawn = [torch.randn(like.shape, generator=self._generator) for _ in range(own)]
+        return drawn + [torch.randn(like.shape, generator=self._extra) for _ in range(extra)]
 
 
 @dataclass(frozen=True)
@@ -63,97 +97,66 @@ class Refiner:
     hold: float = HOLD
     reached: list[Reached] = field(default_factory=list)
 
-    def latents(
-        self,
-        material: Material,
-        new: int,
-        steps: int,
-        guidance: Tensor,
-        seed: int,
-        cancelled: Callable[[], bool],
-        progress: Callable[[float], None] = lambda share: None,
-    ) -> Iterator[Tensor]:
-        """Yield windows of new latents [n, 64] in order, from latent -UNSURE to `new`, as `sample.latents` does.
+    @staticmethod
+    def of(networks: Networks, job: Job, budget: Budget | None = None) -> Refiner:
+        """Towards what the job's request wants, within what it says; budget: within another one."""
+        assert job.request.refine is not None
+        targets = wanted(job.request, job.place, job.material, networks.listener)
+        return Refiner(networks, targets, budget or budget_of(job.request.refine), ADAPTIVE)
 
-        progress: the share of all windows that is searched, 0..1.
-        """
-        generator, extra = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
-        known = material.context[: max(0, len(material.context) - UNSURE)]
+    def latents(self, job: Job) -> Iterator[Tensor]:
+        """Yield windows of new latents [n, 64] in order, from latent -UNSURE to `job.new`, as `sample.latents` does."""
+        noises, known, total = Noises(self.networks, job), job.material.sure, job.new + UNSURE
         past = torch.zeros(1, 0, F.CHANNELS)
-        for first, last in spans(new, len(known)):
-            given = material.span(first - len(known), last, known)
-            noises = self.noises(generator, extra, (1, last - first + len(known), LATENTS), steps)
-            path = Path(self.networks.student, given, guidance, noises[1:], self.gamma)
-            objective = Objective(self.networks.codec, self.targets, len(known), first, past)
-            part = (last - first) / (new + UNSURE)
-            done = (first + UNSURE) / (new + UNSURE)
-
-            def told(step: Step, part: float = part, done: float = done) -> None:
-                progress(done + part * step.share)
-
-            clean, seen = self.window(path, objective, noises[0], steps, part, told, cancelled)
-            for target in self.targets:
-                target.keep(seen)
+        for first, last in spans(job.new, len(known)):
+            given = job.material.span(first - len(known), last, known)
+            window = Window(given, len(known), first, past, (first + UNSURE) / total, (last - first) / total)
+            clean, seen = self.search(window, noises, job)
             past = seen.features[:, -PAST_FRAMES:].detach()
             made = clean[0, len(known) :]
             known = torch.cat([known, made])[-CONTEXT:]
             yield made
 
-    def noises(
-        self, generator: torch.Generator, extra: torch.Generator, shape: tuple[int, ...], steps: int
-    ) -> list[Tensor]:
-        """What plain sampling draws for a window, in its order: one noise for jumps, one a step for consistency.
-
-        Further ones, which more passes or gamma need, come from `extra`.
-        """
-        own = 1 if self.networks.student.config.jumps else steps
-        drawn = [torch.randn(shape, generator=generator) for _ in range(own)]
-        return drawn + [torch.randn(shape, generator=extra) for _ in range(8 - own)]
-
-    def window(
-        self,
-        path: Path,
-        objective: Objective,
-        noise: Tensor,
-        steps: int,
-        part: float,
-        told: Callable[[Step], None],
-        cancelled: Callable[[], bool],
-    ) -> tuple[Tensor, Seen]:
-        """(latents [1, N, 64], what is seen of them): the best of what was found and of plain sampling."""
-        seconds = None if self.budget.seconds is None else self.budget.seconds * part
-        budget = Budget(self.budget.iterations, seconds)
-        budget = budget if self.targets else Budget(iterations=0)
-
-        def check() -> None:
-            if cancelled():
-                raise Cancelled("cancelled while it rendered")
-
+    def search(self, window: Window, noises: Noises, job: Job) -> tuple[Tensor, Seen]:
+        """(latents [1, N, 64], what is seen of them) of a window: the best of what was found and of plain sampling."""
+        first, *later = noises.draw(window.given.context)
+        path = Path(self.networks.student, window.given, job.guidance, later, self.gamma)
+        objective = Objective(self.networks.codec, self.targets, window.known, window.first, window.past)
         with torch.no_grad():
-            clean = path(noise, steps, check)
+            clean = path(first, job.steps, job.check)
             seen = objective.seen(clean)
-            if self.hold > 0 and self.targets:
-                spectrum, power = mean_levels(seen)
-                guard = Timbre(spectrum[0], float(power), self.hold)
-                objective = replace(objective, targets=[*self.targets, guard])
+            objective = self._guarded(objective, seen)
             plain = (clean, seen, objective.judge(seen))
-        outcome = optimise(path, objective, noise, budget, self.schedule, self.rate, told, cancelled)
-        if outcome.ended == "cancelled":
-            raise Cancelled("cancelled while it was refined")
+        outcome = self._optimised(path, objective, first, window, job)
         found = outcome.bests if outcome.iterations else ()
         with torch.no_grad():
-            tried = [plain, *(self._decoded(path, objective, one, steps, check) for one in found)]
+            tried = [plain, *(_decoded(path, objective, one, job) for one in found)]
         clean, seen, verdict = min(tried, key=lambda one: (not one[2].met, float(one[2].loss)))
         frames = max(0, seen.last - max(0, seen.fresh))
         self.reached.append(Reached(frames, plain[2].terms, verdict.terms, outcome))
+        for target in self.targets:
+            target.keep(seen)
         return clean, seen
 
-    def _decoded(
-        self, path: Path, objective: Objective, noise: Tensor, steps: int, check: Callable[[], None]
-    ) -> tuple[Tensor, Seen, Verdict]:
-        clean = path(noise, steps, check)
-        seen = objective.seen(clean)
-        return clean, seen, objective.judge(seen)
+    def _guarded(self, objective: Objective, plain: Seen) -> Objective:
+        """The objective with the guard that holds mean spectrum and power to those of plain sampling."""
+        if self.hold <= 0 or not self.targets:
+            return objective
+        spectrum, power = mean_levels(plain)
+        return replace(objective, targets=[*self.targets, Timbre(spectrum[0], float(power), self.hold)])
+
+    def _optimised(self, path: Path, objective: Objective, noise: Tensor, window: Window, job: Job) -> Outcome:
+        """The search from one noise, within the window's share of the budget."""
+        seconds = None if self.budget.seconds is None else self.budget.seconds * window.share
+        budget = Budget(self.budget.iterations, seconds) if self.targets else Budget(iterations=0)
+
+        def told(step: Step) -> None:
+            job.progress(window.done + window.share * step.share)
+
+        outcome = optimise(path, objective, noise, budget, self.schedule, self.rate, told, job.cancelled)
+        if outcome.ended == "cancelled":
+            raise Cancelled("cancelled while it was refined")
+        return outcome
 
     def terms(self, plain: bool = False) -> Terms:
         """Each target's loss over all windows made, weighted by their frames; of plain sampling if asked."""
@@ -184,38 +187,8 @@ NAMES = {
 }
 
 
-def refined(
-    networks: Networks,
-    request: Request,
-    place: Place,
-    material: Material,
-    guidance: Tensor,
-    seed: int,
-    cancelled: Callable[[], bool],
-    progress: Callable[[float], None],
-    budget: Budget | None = None,
-) -> Iterator[Tensor]:
-    """Windows of latents of a request with `refine`, as `sample.latents` yields them; what it reached is remarked.
-
-    budget: another one than the request says.
-    """
-    assert request.refine is not None
-    targets = wanted(request, place, material, networks.listener)
-    if not targets:
-        place.remarks.append(NOTHING)
-    refiner = Refiner(networks, targets, budget or budget_of(request.refine), ADAPTIVE)
-    yield from refiner.latents(material, place.latents, request.steps, guidance, seed, cancelled, progress)
-    if targets:
-        place.remarks.append(refiner.sentence())
-
-
-def rising(progress: Callable[[float], None]) -> Callable[[float], None]:
-    """`progress` that never falls: what is searched counts before what is out."""
-    most = 0.0
-
-    def told(share: float) -> None:
-        nonlocal most
-        most = max(most, share)
-        progress(most)
-
-    return told
+def _decoded(path: Path, objective: Objective, noise: Tensor, job: Job) -> tuple[Tensor, Seen, Verdict]:
+    """What a noise becomes in the request's number of steps: latents, what is seen of them, and how that is judged."""
+    clean = path(noise, job.steps, job.check)
+    seen = objective.seen(clean)
+    return clean, seen, objective.judge(seen)

@@ -9,16 +9,17 @@ the network a few at a time, so that memory does not grow with the bars.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from engine.models.denoiser import Conditions, Denoiser, DenoiserConfig
-from engine.render.condition import CONTEXT, Material
+from engine.render.condition import CONTEXT
+from engine.render.job import Job
 from engine.render.past import UNSURE
-from engine.render.sample import WINDOW, few_step, spans
+from engine.render.sample import WINDOW, few_step, spans, window
 from engine.render.source import Check, unchecked
 from engine.runtimes.base import Runtime
 
@@ -107,47 +108,28 @@ def _cut(given: Conditions, cut: list[slice]) -> Conditions:
     return Conditions(**along, globals=given.globals.expand(len(cut), -1))
 
 
-def at_once(
-    student: Denoiser,
-    material: Material,
-    new: int,
-    steps: int,
-    guidance: Tensor,
-    seed: int,
-    check: Check,
-    across: Callable[..., Across] = Across,
-) -> Tensor:
+def at_once(student: Denoiser, job: Job) -> Tensor:
     """All new latents [new + UNSURE, 64], from -UNSURE on, fused at each step."""
-    generator = torch.Generator().manual_seed(seed)
-    known = material.context[: max(0, len(material.context) - UNSURE)]
-    given = material.span(-UNSURE - len(known), new, known)
-    shape = (1, new + UNSURE + len(known), known.shape[1])
-    model = across(student, check)
+    generator = torch.Generator().manual_seed(job.seed)
+    known = job.material.sure
+    given = job.material.span(-UNSURE - len(known), job.new, known)
+    shape = (1, job.new + UNSURE + len(known), known.shape[1])
     clean = few_step(
-        model,  # type: ignore[arg-type]  # it is called as a denoiser is
+        Across(student, job.check),  # type: ignore[arg-type]  # it is called as a denoiser is
         given,
         lambda: torch.randn(shape, generator=generator),
-        steps,
-        guidance,
-        check,
+        job.steps,
+        job.guidance,
+        job.check,
     )
     return clean[0, len(known) :]
 
 
-def apart(
-    runtime: Runtime, material: Material, new: int, steps: int, guidance: Tensor, seed: int, check: Check
-) -> Tensor:
+def apart(runtime: Runtime, job: Job) -> Tensor:
     """The same latents in windows that know nothing of each other, for comparison; the first one has the context."""
-    generator = torch.Generator().manual_seed(seed)
-    known = material.context[: max(0, len(material.context) - UNSURE)]
-    made = []
-    for first, last in spans(new, CONTEXT):
-        shape = (1, last - first + len(known), material.context.shape[1])
-        given = material.span(first - len(known), last, known)
-
-        def draw(shape: tuple[int, ...] = shape) -> Tensor:
-            return torch.randn(shape, generator=generator)
-
-        made.append(runtime.sample(given, draw, steps, guidance, check)[0, len(known) :])
+    generator = torch.Generator().manual_seed(job.seed)
+    known, made = job.material.sure, []
+    for span in spans(job.new, CONTEXT):
+        made.append(window(runtime, job, span, known, generator))
         known = known[:0]
     return torch.cat(made)

@@ -21,6 +21,7 @@ from engine.models import conditions as K
 from engine.models.codec import LATENTS, PATCH
 from engine.models.denoiser import INTENSITY_FEATURES, Conditions
 from engine.render.condition import CONTEXT, Material, Place
+from engine.render.job import Job
 from engine.render.level import power_db, smoothed_db
 from engine.render.line import AFTER, Line, holes_of, line_of
 from engine.render.mend import Mend
@@ -50,20 +51,21 @@ class Edited:
     place_eighths: int | None = None
     until: int = 0
 
-    def make(
-        self,
-        runtime: Runtime,
-        material: Material,
-        steps: int,
-        guidance: Tensor,
-        seed: int,
-        check: Check,
-    ) -> Tensor:
+    def make(self, runtime: Runtime, job: Job) -> Tensor:
         """Latents [n, 64] from -UNSURE to a little past the new bars; what stays is what it was."""
-        generator = torch.Generator().manual_seed(seed)
-        for hole in self.holes:
-            for span in pieces(hole):
-                self._piece(runtime, material, span, steps, guidance, generator, check)
+        generator = torch.Generator().manual_seed(job.seed)
+        for span in self.spans:
+            self._piece(runtime, job, span, generator)
+        return self.made
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """(first, end) of what is made at a time, in order."""
+        return [span for hole in self.holes for span in pieces(hole)]
+
+    @property
+    def made(self) -> Tensor:
+        """What `make` returns, once all holes are made."""
         return self.line.latents[self.line.before - UNSURE : self.last + self.line.before]
 
     @property
@@ -73,33 +75,22 @@ class Edited:
         beyond = self.line.known[self.line.before + end : self.line.before + end + DECODED_BEYOND]
         return end + int(beyond.all()) * len(beyond)
 
-    def _piece(
-        self,
-        runtime: Runtime,
-        material: Material,
-        span: tuple[int, int],
-        steps: int,
-        guidance: Tensor,
-        generator: torch.Generator,
-        check: Check,
-    ) -> None:
+    def _piece(self, runtime: Runtime, job: Job, span: tuple[int, int], generator: torch.Generator) -> None:
         """Make the latents of one window and put them on the line."""
         first, last = span
         low, high = window_around(self.line, span)
-        given = conditions_of(material, self.line, low, high)
-        shape = (1, high - low, LATENTS)
+        given = conditions_of(job.material, self.line, low, high)
+        shape, how = (1, high - low, LATENTS), (job.steps, job.guidance, job.check)
 
         def draw() -> Tensor:
             return torch.randn(shape, generator=generator)
 
         if self.place_eighths is None:
-            clean = runtime.sample(given, draw, steps, guidance, check)[0]
+            clean = runtime.sample(given, draw, *how)[0]
         else:
             held = self.line.latents[None, low + self.line.before : high + self.line.before]
-            clean = runtime.resample(given, held, draw, self.place_eighths, steps, guidance, check)[0]
-        here = slice(first + self.line.before, last + self.line.before)
-        self.line.latents[here] = clean[first - low : last - low]
-        self.line.known[here] = True
+            clean = runtime.resample(given, held, draw, self.place_eighths, *how)[0]
+        self.line.put(first, clean[first - low : last - low])
 
     def mending(self, emit: Callable[[BarAudio], None]) -> Callable[[BarAudio], None]:
         """`emit` for bars whose seams with what stays are made."""

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.bundle import Bundle
-from engine.control.refine import rising
 from engine.errors import Cancelled
 from engine.models import features as F
 from engine.models.codec import PATCH
@@ -29,6 +28,7 @@ from engine.render.adherence import Collected, Judge
 from engine.render.condition import Material, Place, PromptSense, gather, place_of
 from engine.render.decode import PRE_SAMPLES, Begun, Decoder
 from engine.render.fit import Fitter
+from engine.render.job import Job, rising
 from engine.render.level import carried_gain_db, part_gain_db
 from engine.render.line import AFTER
 from engine.render.past import UNSURE, Pasts
@@ -37,15 +37,17 @@ from engine.render.reference import References
 from engine.render.rehearse import rehearse
 from engine.render.ringing import ringing
 from engine.render.source import Check, unchecked
-from engine.render.windows import Job, edited_of, windows
+from engine.render.strengths import strengths_of
+from engine.render.windows import Edits, edited_of, windows
 from engine.runtimes.base import Runtime
 from engine.runtimes.eager import TorchRuntime
 from engine.types import MODEL_RATE_HZ, SEAM_SECONDS, Audio, BarAudio, InlineAudio, PromptPart, Rendered, Request
 
 FIRST_FRAMES = 14
-PIECE_FRAMES = 96
-"""Frames of the first piece that is spoken, counted from time zero: 100 ms and all that looks ahead. Each later
-one is twice as long, up to a second: the work a piece costs beyond its frames is paid where there is time."""
+PIECE_FRAMES = 160
+"""Frames of the first piece that is spoken, counted from time zero: 100 ms and all that looks ahead. Each later one is
+twice as long, up to 1.7 s: what a piece costs beyond its frames (those to both sides of it, the network's weights back
+in the cache) is paid where there is time."""
 WARM_START = 10
 WARM_FRAMES = 32
 """What is spoken before time zero: a third of a second, in which phases come apart that a draft begins together."""
@@ -156,8 +158,8 @@ class ModelRenderer:
         if (rings := ringing(request, place)) is not None:
             emit = rings.over(emit)
         progress = rising(progress)
-        job = Job(request, place, material, seed, cancelled, progress, edited)
-        for audio, last in self._sound(job):
+        job = Job(request, place, material, self._guidance(request, place), seed, cancelled, progress)
+        for audio, last in self._sound(job, edited):
             for bar in fitter.feed(audio, last):
                 emit(bar)
             progress(max(0.0, fitter.frames_out / place.lines[-1]))
@@ -193,7 +195,7 @@ class ModelRenderer:
 
     def _decoder(self, material: Material, seed: int) -> tuple[Decoder, int, int]:
         """A warm decoder, the feature frames that it speaks before time zero, and its first sample from there."""
-        known = material.context[: max(0, len(material.context) - UNSURE)][-WARM_START:]
+        known = material.sure[-WARM_START:]
         target = self._target(material, known)
         warm = min(WARM_FRAMES, (len(known) + UNSURE) * PATCH)
         unheard = (len(known) + UNSURE) * PATCH - warm
@@ -204,8 +206,14 @@ class ModelRenderer:
         decoder.gain_db = self.makeup_db
         return decoder, warm, -warm * F.HOP - PRE_SAMPLES - self.lag_samples
 
-    def _windows(self, job: Job) -> Iterator[Tensor]:
-        return windows(job, self.networks, self.made_by, self._speak)
+    def _guidance(self, request: Request, place: Place) -> Tensor:
+        """The strengths of the conditions [1, GROUPS]; what the bundle cannot follow is remarked."""
+        guidance, remarks = strengths_of(request, self.networks.student.config, place.source is not None)
+        place.remarks.extend(remarks)
+        return guidance
+
+    def _windows(self, job: Job, edited: Edits) -> Iterator[Tensor]:
+        return windows(job, edited, self.networks, self.made_by, self._speak)
 
     def _speak(self, job: Job, made: Tensor) -> Iterator[Audio]:
         """Sound [n, 2] at 48 kHz from time zero on of latents from -UNSURE on, as `_sound` speaks them."""
@@ -216,7 +224,7 @@ class ModelRenderer:
             yield audio[max(0, -first) :]
             first += len(audio)
 
-    def _sound(self, job: Job) -> Iterator[tuple[Audio, bool]]:
+    def _sound(self, job: Job, edited: Edits) -> Iterator[tuple[Audio, bool]]:
         """48 kHz pieces from exactly one second before time zero to the end of the last bar."""
         place = job.place
         decoder, warm, start = self._decoder(job.material, job.seed)
@@ -225,7 +233,7 @@ class ModelRenderer:
         yield silence, False
         left = math.ceil(place.seconds * MODEL_RATE_HZ) + MODEL_RATE_HZ + MODEL_RATE_HZ // 50 - len(silence)
         made, sizes = -UNSURE, piece_sizes(warm + FIRST_FRAMES)
-        for window in self._windows(job):
+        for window in self._windows(job, edited):
             decoder.push(window, made + len(window) >= place.latents)
             if made < 0:
                 place.remarks.extend(self._carry_level(job.request, job.material, decoder))
@@ -275,7 +283,7 @@ def _pieces(decoder: Decoder, sizes: Iterator[int], last: bool, cancelled: Calla
         if before is not None:
             yield decoder.finish(before)
         before = decoder.begin(ahead)
-        if frames < PIECE_FRAMES:
+        if decoder.synthesis.position == 0:  # the first sound leaves before the network looks at the next
             yield decoder.finish(before)
             before = None
     if before is not None:

@@ -53,11 +53,9 @@ class Looped:
         seen = self._beginning(made, samples, back, speak, check)
         with torch.no_grad():
             after = encode(seen[None])[0, MARGIN : MARGIN + AFTER - UNSURE]
-        first = material.context[: max(0, len(material.context) - UNSURE)]
-        missing = material.before - UNSURE - len(first)
-        lead = torch.cat([torch.zeros(missing, made.shape[1]), first])
+        missing, over, width = material.missing, max(0, back + UNSURE - len(made)), made.shape[1]
         latents = torch.cat(
-            [lead, made[: back + UNSURE], torch.zeros(max(0, back + UNSURE - len(made)), made.shape[1])]
+            [torch.zeros(missing, width), material.sure, made[: back + UNSURE], torch.zeros(over, width)]
         )
         known = torch.ones(len(latents) + len(after), dtype=torch.bool)
         known[:missing] = False

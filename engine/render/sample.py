@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from engine.diffusion import consistency, jumps
-from engine.errors import Cancelled
 from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions, Denoiser
-from engine.render.condition import CONTEXT, Material
+from engine.render.condition import CONTEXT
+from engine.render.job import Job
 from engine.render.past import UNSURE
 from engine.render.source import Check, unchecked
 from engine.runtimes.base import Runtime
@@ -60,42 +60,20 @@ def few_step(
     )
 
 
-def window(
-    runtime: Runtime,
-    material: Material,
-    span: tuple[int, int],
-    known: Tensor,
-    steps: int,
-    guidance: Tensor,
-    generator: torch.Generator,
-    check: Callable[[], None],
-) -> Tensor:
-    """Latents [last - first, 64] of one window; `known` [k, 64] lies right before it."""
-    first, last = span
-    given = material.span(first - len(known), last, known)
-    shape = (1, last - first + len(known), LATENTS)
-    clean = runtime.sample(given, lambda: torch.randn(shape, generator=generator), steps, guidance, check)
-    return clean[0, len(known) :]
-
-
-def latents(
-    runtime: Runtime,
-    material: Material,
-    new: int,
-    steps: int,
-    guidance: Tensor,
-    seed: int,
-    cancelled: Callable[[], bool],
-) -> Iterator[Tensor]:
-    """Yield windows of new latents [n, 64] in order, from latent -UNSURE to `new`."""
-
-    def check() -> None:
-        if cancelled():
-            raise Cancelled("cancelled while it rendered")
-
-    generator = torch.Generator().manual_seed(seed)
-    known = material.context[: max(0, len(material.context) - UNSURE)]
-    for span in spans(new, len(known)):
-        made = window(runtime, material, span, known, steps, guidance, generator, check)
+def latents(runtime: Runtime, job: Job) -> Iterator[Tensor]:
+    """Yield windows of new latents [n, 64] in order, from latent -UNSURE to `job.new`."""
+    generator = torch.Generator().manual_seed(job.seed)
+    known = job.material.sure
+    for span in spans(job.new, len(known)):
+        made = window(runtime, job, span, known, generator)
         known = torch.cat([known, made])[-CONTEXT:]
         yield made
+
+
+def window(runtime: Runtime, job: Job, span: tuple[int, int], known: Tensor, generator: torch.Generator) -> Tensor:
+    """Latents [last - first, 64] of one window; `known` [k, 64] lies right before it."""
+    first, last = span
+    given = job.material.span(first - len(known), last, known)
+    shape = (1, last - first + len(known), LATENTS)
+    clean = runtime.sample(given, lambda: torch.randn(shape, generator=generator), job.steps, job.guidance, job.check)
+    return clean[0, len(known) :]

@@ -73,9 +73,8 @@ class Stretched:
 
 def edit_of(made: Tensor, material: Material, holes: Sequence[Span]) -> Edited:
     """The edit that makes `holes` anew in the made latents [n, 64] (from -UNSURE on)."""
-    first = material.context[: max(0, len(material.context) - UNSURE)]
-    missing = material.before - UNSURE - len(first)
-    latents = torch.cat([torch.zeros(missing, made.shape[1]), first, made])
+    missing = material.missing
+    latents = torch.cat([torch.zeros(missing, made.shape[1]), material.sure, made])
     known = torch.ones(len(latents), dtype=torch.bool)
     known[:missing] = False
     for begin, end in holes:

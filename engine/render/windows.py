@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from engine.control.refine import refined
-from engine.control.within import refined_edit, refined_parts
-from engine.errors import Cancelled
+from engine.control.refined import refined, refined_edit, refined_parts
 from engine.models.load import Networks
 from engine.render.condition import Material, Place, PromptSense, gather
 from engine.render.crops import apart, at_once, in_pieces
 from engine.render.edits import Edited, edit_of
+from engine.render.job import Job
 from engine.render.looping import Looped
 from engine.render.past import Pasts
 from engine.render.sample import latents
 from engine.render.source import Check
-from engine.render.strengths import strengths_of
 from engine.render.stretches import Stretched, freed, holes_of, named
 from engine.runtimes.base import Runtime
 from engine.types import Audio, Request
 
 Edits = Edited | Looped | Stretched | None
-
-
-@dataclass(frozen=True)
-class Job:
-    """One render as its stages hand it on. edited: what is sampled otherwise than plain bars."""
-
-    request: Request
-    place: Place
-    material: Material
-    seed: int
-    cancelled: Callable[[], bool]
-    progress: Callable[[float], None]
-    edited: Edits = None
-
-    def check(self) -> None:
-        """Raises Cancelled."""
-        if self.cancelled():
-            raise Cancelled("cancelled while it rendered")
+"""What is sampled otherwise than plain bars."""
+Speak = Callable[[Job, Tensor], Iterator[Audio]]
+"""How latents from -UNSURE on sound: pieces [n, 2] at 48 kHz from time zero on."""
 
 
 def edited_of(
@@ -62,44 +45,33 @@ def edited_of(
     return Stretched(free, holes_of(request, place))
 
 
-def windows(
-    job: Job, networks: Networks, made_by: Runtime, speak: Callable[[Job, Tensor], Iterator[Audio]]
-) -> Iterator[Tensor]:
+def windows(job: Job, edited: Edits, networks: Networks, made_by: Runtime, speak: Speak) -> Iterator[Tensor]:
     """Latents [n, 64] in order, from -UNSURE to the end of the new bars or a little past it.
 
-    speak: how latents from -UNSURE on sound (a loop hears its own end).
+    speak: a loop hears its own end.
     """
-    request, place, edited = job.request, job.place, job.edited
-    guidance, remarks = strengths_of(request, networks.student.config, place.source is not None)
-    place.remarks.extend(remarks)
-    asked = request, place, job.material, guidance, job.seed, job.cancelled, job.progress
-    if request.refine is not None and edited is None:
-        yield from refined(networks, *asked)
-        return
-    plain = _plain(job, networks, made_by, guidance)
+    refines = job.request.refine is not None
     if edited is None:
-        yield from plain
+        yield from refined(networks, job) if refines else _plain(job, networks, made_by)
         return
     if isinstance(edited, Stretched):
-        if request.refine is not None:
-            yield from in_pieces(refined_parts(networks, edited, plain, *asked), 3)
+        plain = _plain(replace(job, material=edited.free), networks, made_by)
+        if refines:
+            yield from in_pieces(refined_parts(networks, job, edited, plain), 3)
             return
         edited = edited.edited(torch.cat(list(plain)), job.material)
     elif isinstance(edited, Looped):
-        bars = torch.cat(list(plain))
+        bars = torch.cat(list(_plain(job, networks, made_by)))
         edited = edited.edited(bars, job.material, partial(speak, job), made_by.encode, job.check)
-    if request.refine is not None:
-        yield from in_pieces(refined_edit(networks, edited, *asked), 3)
-    else:
-        yield from in_pieces(edited.make(made_by, job.material, request.steps, guidance, job.seed, job.check), 3)
+    made = refined_edit(networks, job, edited) if refines else edited.make(made_by, job)
+    yield from in_pieces(made, 3)
 
 
-def _plain(job: Job, networks: Networks, made_by: Runtime, guidance: Tensor) -> Iterator[Tensor]:
+def _plain(job: Job, networks: Networks, made_by: Runtime) -> Iterator[Tensor]:
     """Bars without an edit: window after window, or overlapping crops of the whole."""
-    first = job.edited.free if isinstance(job.edited, Stretched) else job.material
-    told = first, job.place.latents, job.request.steps, guidance, job.seed
     if job.request.long == "fused":
-        return in_pieces(at_once(networks.student, *told, job.check))
-    if job.request.long == "independent":
-        return in_pieces(apart(made_by, *told, job.check))
-    return latents(made_by, *told, job.cancelled)
+        yield from in_pieces(at_once(networks.student, job))
+    elif job.request.long == "independent":
+        yield from in_pieces(apart(made_by, job))
+    else:
+        yield from latents(made_by, job)
