@@ -301,14 +301,16 @@ def host(folder: Path, tempo: str = "120", meter: str = "4/4", **fields: Any) ->
 
 def measured(s: Stage, h: Host, below_s: float) -> None:
     """Renders under a standing head until its latency is known to be short: a busy machine's first one may be late."""
-    assert s.server.live is not None
+    live = s.server.live
+    assert live is not None
+    jobs = wait(lambda: h.instance in live._sessions and live._sessions[h.instance], "the session").jobs
     for turn in range(1, 40):
-        status = wait(lambda: (found := s.status(h.instance)) and found.renders and found, "a first render")
-        if status.latency_s < below_s:
+        told = wait(lambda: len(jobs._told), "the first sound of a render")
+        if jobs._latencies and jobs.latency_s < below_s:
             return
-        s.server.live._sessions[h.instance].jobs._latencies.clear()
+        jobs._latencies.clear()
         h.side.set_knobs(guidance=2.0 + turn / 100)
-        wait(lambda before=status.renders: s.status(h.instance).renders > before, "one render more")
+        wait(lambda told=told: len(jobs._told) > told, "that of one render more")
         h.ready(2)
     raise AssertionError(f"no render is told within {below_s} s")
 

