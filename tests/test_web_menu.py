@@ -15,7 +15,19 @@ pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-eng
 from engine.types import SEAM_SECONDS, Audio
 from tests.browser import Tab, chromium
 from tests.web_client import Place, web_engine
-from tests.web_pages import BARS, SAID, TAKES, OnPage, fetched, fill_in, pages, rendered, request_of, takes_of
+from tests.web_pages import (
+    BARS,
+    SAID,
+    TAKES,
+    OnPage,
+    all_named,
+    fetched,
+    fill_in,
+    pages,
+    rendered,
+    request_of,
+    takes_of,
+)
 
 pytestmark = pytest.mark.timeout(300)
 BAR = 96_000
@@ -58,6 +70,7 @@ def test_bars_are_filled_and_all_others_stay(place: Place, on_page: OnPage) -> N
         await tab.until(f"{BARS} == 4")
         await tab.click(".take .edit")
         await tab.until(f"{EDIT.format('fill')}.disabled")
+        await all_named(tab)
         await select(tab, 2, 4, 4)
         await tab.until(f"{EDIT.format('fill')}.innerText == 'Fill bars 3–4'")
         await fill_in(tab, "#seed", "12")

@@ -15,7 +15,7 @@ pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-eng
 
 from tests.browser import Tab, chromium
 from tests.web_client import Client, Place, talk, web_engine
-from tests.web_pages import BARS, HEAD, PLAYING, SAID, OnPage, downloaded, pages, request_of
+from tests.web_pages import BARS, HEAD, PLAYING, SAID, OnPage, all_named, downloaded, pages, request_of
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -106,10 +106,7 @@ def test_by_the_keyboard_alone_and_compared(place: Place, on_page: OnPage) -> No
         await tab.until("document.querySelector('dialog[open]')")
         await key("Escape", 27)
         await tab.until("!document.querySelector('dialog')")
-        assert await tab.js(
-            "[...document.querySelectorAll('input, select, button, canvas[tabindex]')].every(e =>"
-            " e.ariaLabel || e.labels?.length || e.textContent.trim() || e.title)"
-        ), "everything that takes the focus has a name"
+        await all_named(tab)
 
     on_page(work)
 

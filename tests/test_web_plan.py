@@ -15,7 +15,7 @@ pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-eng
 
 from tests.browser import Tab, chromium
 from tests.web_client import Client, Place, talk, web_engine
-from tests.web_pages import SAID, TAKES, OnPage, fill_in, pages, rendered, request_of, takes_of
+from tests.web_pages import SAID, TAKES, OnPage, all_named, fill_in, pages, rendered, request_of, takes_of
 
 pytestmark = pytest.mark.timeout(300)
 CELL = "document.querySelectorAll('.plan .cell')"
@@ -125,6 +125,7 @@ def test_a_plan_by_the_keyboard_alone_and_a_wrong_chord_is_said(place: Place, on
         await tab.key("Enter", 13, "\r")
         await tab.until("document.activeElement?.id == 'bar-section'")
         await fill_in(tab, "#bar-section", "bridge")
+        await all_named(tab)
         await tab.key("Escape", 27)
         await tab.until(f"document.activeElement == {CELL}[2] && !document.querySelector('.sheet-bar')")
         await tab.key("l", 76, "l")
@@ -149,6 +150,7 @@ def test_what_the_fold_holds_is_asked_for(place: Place, on_page: OnPage) -> None
         await fill_in(tab, "#seed", "70")
         await tab.click(".more summary")
         await tab.until("document.querySelector('.more').open")
+        await all_named(tab)
         for name, presses in (("melody", 5), ("prompt", 12)):
             await tab.js(f"document.querySelector('#strength-{name}').focus()")
             for _ in range(presses):

@@ -43,6 +43,15 @@ def pages(place: Place, folder: Path) -> Iterator[OnPage]:
             runner.run(opened.__aexit__(None, None, None))
 
 
+async def all_named(tab: Tab) -> None:
+    """Everything that takes the focus has a name that can be read out."""
+    nameless = await tab.js(
+        "[...document.querySelectorAll('input, select, button, summary, canvas[tabindex]')].filter(e =>"
+        " !(e.ariaLabel || e.labels?.length || e.textContent.trim() || e.title)).map(e => e.outerHTML)"
+    )
+    assert nameless == []
+
+
 async def fill_in(tab: Tab, selector: str, text: str) -> None:
     """Text in the place of what a field holds, as it is typed."""
     await tab.until(f"document.querySelector({selector!r})")

@@ -10,8 +10,13 @@ const SET = ["form", "refine", "guidance", "deadline"];
 
 export function More({ draft }) {
   const given = SET.filter((name) => draft[name] !== "").length + Object.keys(draft.strengths).length + (draft.count > 1);
+  const toggled = ({ target }) => {
+    if (target.open === draft.more) return;
+    setDraft({ more: target.open });
+    if (target.open) target.scrollIntoView({ block: "start" });
+  };
   const number = (name) => (e) => setDraft({ [name]: e.target.value });
-  return html`<details class="more" open=${draft.more} ontoggle=${(e) => e.target.open !== draft.more && setDraft({ more: e.target.open })}>
+  return html`<details class="more" open=${draft.more} ontoggle=${toggled}>
     <summary>More${given ? html` <small>${given} set</small>` : ""}</summary>
     <div class="fields">
       <${Field} label="Takes at once"><${Typed} id="count" type="number" min="1" max="16" value=${draft.count} put=${(text) => setDraft({ count: Math.min(16, Math.max(1, Math.round(+text) || 1)) })} /><//>

@@ -21,7 +21,7 @@ export function requestOf(draft, { first = 0, bars = draft.bars, tempo = draft.t
   if (curve.length) body.intensity = curve;
   if (draft.key.trim()) body.key = draft.key.trim();
   if (draft.parts.length) body.parts = draft.parts;
-  body.seed = draft.seed === "" ? Math.floor(Math.random() * SEEDS) : Number(draft.seed);
+  body.seed = draft.seed === "" || rewrite ? Math.floor(Math.random() * SEEDS) : Number(draft.seed);
   if (draft.guidance !== "") body.guidance = Number(draft.guidance);
   if (draft.deadline !== "") body.deadline_ms = Number(draft.deadline);
   if (draft.refine !== "") body.refine = `${draft.refine}s`;

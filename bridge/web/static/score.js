@@ -22,7 +22,7 @@ export function Score() {
   const state = useStore("draft", "takes", "a", "b", "heard", "selection", "planBar", "connected");
   const ref = useRef();
   const [size, setSize] = useState({ width: 800, height: 640 });
-  const [low, setLow] = useState(55);
+  const [middle, setMiddle] = useState(70); // the pitch in the middle of the roll
   useEffect(() => {
     const watcher = new ResizeObserver(([entry]) => setSize({ width: entry.contentRect.width, height: entry.contentRect.height }));
     watcher.observe(ref.current);
@@ -37,7 +37,8 @@ export function Score() {
   const taken = HEIGHTS.ruler + HEIGHTS.wave + (b ? HEIGHTS.other : 0) + HEIGHTS.heat + HEIGHTS.curve + HEIGHTS.chords + (plan ? HEIGHTS.plan + 6 : 0) + (edited !== null ? HEIGHTS.bar + 6 : 0);
   const roll = clamp(Math.floor(size.height - taken - GAPS - (b ? 6 : 0)), 150, 420);
   const rows = Math.floor(roll / 9);
-  const from = clamp(low, LOWEST, Math.max(LOWEST, HIGHEST - rows + 1));
+  const from = clamp(Math.round(middle - rows / 2), LOWEST, Math.max(LOWEST, HIGHEST - rows + 1));
+  const setLow = (low) => setMiddle(low + rows / 2);
   const shared = { axis, draft, take };
   const known = take && plannedNotes(take).length > 0;
   const wheel = (event) => {
