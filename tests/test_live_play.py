@@ -34,7 +34,7 @@ def test_held_bars_repeat_without_a_render(tmp_path: Path) -> None:
         renders = s.status().renders
         assert missed(h.play(4 * bar, speed=1)) == []
         status = s.status()
-        assert (status.state, status.renders) == ("held", renders)
+        assert status.state == "held" and status.renders - renders <= 1, "but what was under way"
         seam = 960
         held = h.side.play(2 * bar, bar)[0]
         for k in (3, 4, 5):
@@ -52,11 +52,10 @@ def test_the_hold_knob_waits_for_its_bars(tmp_path: Path) -> None:
     with stage(tmp_path) as s, host(tmp_path, "240") as h:
         h.side.set_knobs(hold=2)
         bar = begun(s, h)
-        h.play(4 * bar, speed=1)
-        assert s.status().state == "held"
+        h.play(3 * bar, speed=1)
+        wait(lambda: h.play(bar // 8, speed=1) and s.status().state == "held", "bars to be held")
         h.side.set_knobs(hold=0)
-        h.play(bar, speed=1)
-        assert s.status().state == "ready"
+        wait(lambda: h.play(bar // 8, speed=1) and s.status().state == "ready", "the release")
 
 
 def test_recall_brings_back_a_bar_that_was_heard(tmp_path: Path) -> None:
@@ -132,8 +131,7 @@ def test_panic_drops_what_is_planned_until_it_is_continued(tmp_path: Path) -> No
         s.engine.live("panic")
         assert s.status().state == "silent"
         h.side.set_knobs(live=0)
-        wait(lambda: not s.status().renders < 0, "a turn")
-        time.sleep(0.05)
+        wait(lambda: not s.server.live._sessions["test"].controls.live, "live to be switched off")
         h.side.set_knobs(live=1)
         wait(lambda: s.status().state == "ready", "live to be switched on again")
 
