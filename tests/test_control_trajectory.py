@@ -73,7 +73,7 @@ def test_the_spread_of_the_data_is_kept(gamma: float) -> None:
 @pytest.mark.parametrize("name", sorted(PATHS))
 @pytest.mark.parametrize("gamma", [0.2, 1.0])
 def test_climbing_on_any_path_leads_back_to_the_line_of_data_and_noise(name: str, gamma: float) -> None:
-    """From alpha z_0 + sigma e of the time below to those of the higher one, the sigmas of both noises in quadrature."""
+    """From alpha z_0 + sigma e of the time below to the higher one's, the sigmas of both noises in quadrature."""
     on, high = PATHS[name], 0.6
     low = trajectory.below(high, gamma, on)
     assert 0.0 <= low < high
