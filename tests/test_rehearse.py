@@ -12,10 +12,10 @@ import pytest
 from bridge.live.session import LiveSession
 from engine.errors import Cancelled
 from engine.fake import FakeRenderer
-from engine.rehearsing import Rehearsal, Rehearsals, Rehearses
 from engine.render.generate import ModelRenderer
 from engine.render.past import ANSWERS, Past
 from engine.resident import Resident
+from engine.resident.rehearsing import Rehearsal, Rehearsals, Rehearses
 from engine.types import Audio, Renderer, Request
 from tests.bridge_helpers import Gate, Heard, ask
 from tests.live_helpers import RATE, Coloured, Stage, beat, host, missed, stage, wait

@@ -15,7 +15,7 @@ from engine.errors import BadRequest
 from engine.events import Accepted, BarReady, Health, Progress
 from engine.fake import FakeRenderer
 from engine.resident import Resident
-from engine.tally import quantiles
+from engine.resident.tally import quantiles
 from engine.types import Audio, BarAudio, Request
 from tests.bridge_helpers import Gate, Heard, Wrong, ask
 from tests.waiting import WAIT_S, quickest

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from engine.events import BarReady, Ended, Event, Quantiles
 from engine.horizon.plans import Job
 from engine.resident import Resident
-from engine.tally import quantiles
+from engine.resident.tally import quantiles
 from engine.types import Audio, Request
 
 LATENCIES = 32

@@ -8,7 +8,7 @@ is of no use and does no harm.
 
 *Threading*: the live thread owns it. A look costs some microseconds, at most every LOOK_NS; a place that is new, or
 whose sound was written anew, one reading of the cache (under a millisecond), at most one a look. What waits in the
-engine is bounded (engine.rehearsing) and is dropped when its place is passed.
+engine is bounded (engine.resident.rehearsing) and is dropped when its place is passed.
 """
 
 from __future__ import annotations

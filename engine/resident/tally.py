@@ -11,7 +11,7 @@ from typing import get_args
 import numpy as np
 
 from engine.events import Metrics, Quantiles
-from engine.queueing import Job
+from engine.resident.queueing import Job
 from engine.types import Ending, Rendered, Renderer, Report
 
 ROLLING = 512
