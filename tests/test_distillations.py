@@ -213,6 +213,11 @@ def test_hinges_stop_at_one_and_the_maker_wants_high_scores():
     assert float(A.hinge_maker(made)) == pytest.approx(1.5)
 
 
+def test_the_force_at_clips_is_the_length_of_the_slope():
+    clips = torch.tensor([[3.0, 0.0], [0.0, 2.0]], requires_grad=True)
+    assert float(A.slope_length((clips.square()).sum() / 2, clips)) == pytest.approx(13**0.5)
+
+
 def test_the_whole_loss_is_the_adversary_and_lambda_times_the_distillation():
     critic, student = some_critic(), some_model()
     method = A.Adversarial(GuidedConsistency(k=1, low=2, high=2), critic, weight=3.0)
@@ -221,6 +226,19 @@ def test_the_whole_loss_is_the_adversary_and_lambda_times_the_distillation():
     torch.testing.assert_close(parts["loss"], parts["adversary"] + 3.0 * parts["distil"])
     clean, new, _ = some_example()
     assert torch.equal(outcome.clean * (1 - new), clean * (1 - new))
+
+
+@pytest.mark.parametrize("inner", [GuidedConsistency(k=1, low=0, high=1), Trajectory(low=0, high=1)])
+def test_a_balanced_adversary_pulls_with_its_share_of_the_distillations_force(inner, monkeypatch):
+    critic, student = some_critic(), some_model()
+    trio, lengths, plain = Trio(student, some_model(1), some_model(2), FLOW), [], A.slope_length
+    monkeypatch.setattr(
+        A, "slope_length", lambda loss, clips: lengths.append((loss, plain(loss, clips))) or lengths[-1][1]
+    )
+    parts = A.Adversarial(inner, critic, balance=0.5)(trio, some_example(), torch.Generator()).losses
+    (distil, force), (adversary, other) = lengths
+    assert distil is parts["distil"] and adversary is parts["adversary"] and force > 0 and other > 0
+    torch.testing.assert_close(parts["loss"], distil + 0.5 * force / other * adversary)
 
 
 MIXTURE = Mixture()

@@ -44,6 +44,7 @@ class Recipe:
     """method: "consistency", "trajectory" or "jumps", with its `settings`; features: the network behind an adversary,
     "" for none, "mel" for ours (AudioMAE's kind) and "listener" for the one that knows text. tokens: how many semantic
     tokens a dual path listens to. times: of training, "equal" shares of noise on any path or "even".
+    balance: of an adversary (`distillations.adversarial`), None for MusicCM's lambda.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Recipe:
     tokens: int = 0
     systems: tuple[System, ...] = ()
     times: str = "equal"
+    balance: float | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -92,9 +94,9 @@ def at(scale: float) -> tuple[System, ...]:
 
 
 def student(name: str, says: str, tables: tuple[str, ...], method: str, systems: tuple[System, ...] = OWN,
-            features: str = "", **settings: Any) -> Recipe:  # fmt: skip
+            features: str = "", balance: float | None = None, **settings: Any) -> Recipe:  # fmt: skip
     return Recipe(name, says, tables, teacher="teacher", method=method, settings=settings, features=features,
-                  systems=systems)  # fmt: skip
+                  systems=systems, balance=balance)  # fmt: skip
 
 
 MAIN, K, GUIDANCE, DISTANCE, ADVERSARY, NETWORK, PATH, BACKBONE, ANGLE, TOLD, LANGUAGE = (
@@ -130,6 +132,10 @@ _ALL = (
     student("lcd-l2", "squared error", (DISTANCE,), "consistency", distance="l2", **NARROW),
     student("lcd-adversary", "AudioLCM, w in [0, 2], with MusicCM's adversary", (MAIN, ADVERSARY), "consistency",
             features="mel", **NARROW),
+    student("lcd-balanced", "the same, the adversary held to half the distillation's force", (ADVERSARY,),
+            "consistency", features="mel", balance=0.5, **NARROW),
+    student("musiccm-balanced", "MusicCM, the adversary held to half the distillation's force", (ADVERSARY,),
+            "consistency", at(3.0), "mel", balance=0.5, k=1, grid=50, low=2.0, high=2.0, distance="l2"),
     student("musiccm-plain", "MusicCM without its adversary", (ADVERSARY,), "consistency", at(3.0), k=1, grid=50,
             low=2.0, high=2.0, distance="l2"),
     student("musiccm-listener", "MusicCM, features of the network that knows text", (NETWORK,), "consistency", at(3.0),

@@ -105,13 +105,25 @@ class Critic:
         return {"adversary": adversary, "critics": loss.detach(), "r1": penalty.detach()}
 
 
+def slope_length(loss: Tensor, clips: Tensor) -> Tensor:
+    """|d loss / d clips|, a scalar without a path to anything."""
+    (slope,) = torch.autograd.grad(loss, clips, retain_graph=True)
+    length: Tensor = slope.norm()
+    return length
+
+
 @dataclass(frozen=True)
 class Adversarial:
-    """L = L_adv + lambda L_distil (Eq. 9), with `inner` as the distillation and weight as lambda."""
+    """L = L_adv + lambda L_distil (Eq. 9), with `inner` as the distillation and weight as lambda.
+
+    balance: instead L = L_distil + a L_adv, a anew each step so that the adversary pulls at the student's clips with
+    `balance` times the force of the distillation (the adaptive weight of Esser et al. 2021, Eq. 7).
+    """
 
     inner: GuidedConsistency | Trajectory
     critic: Critic
     weight: float = 3.0
+    balance: float | None = None
 
     @property
     def jumps(self) -> bool:
@@ -123,8 +135,13 @@ class Adversarial:
         landed = self.inner.landed(trio, example, generator) if isinstance(self.inner, Trajectory) else found.clean
         made = torch.where(new > 0, landed, clean)
         parts = self.critic.against(made, clean, given, trio.student.config.prompt)
-        loss = parts["adversary"] + self.weight * found.losses["distil"]
-        return Outcome({"loss": loss, "distil": found.losses["distil"], **parts}, made)
+        distil, adversary = found.losses["distil"], parts["adversary"]
+        if self.balance is None:
+            loss = adversary + self.weight * distil
+        else:
+            pull = slope_length(distil, found.clean) / slope_length(adversary, landed).clamp_min(1e-12)
+            loss = distil + self.balance * pull * adversary
+        return Outcome({"loss": loss, "distil": distil, **parts}, made)
 
     def sample(
         self, model: Denoiser, path: Path, given: Conditions, draw: Callable[[], Tensor], steps: int, scale: float

@@ -176,7 +176,7 @@ def adversary(bench: Bench, recipe: Recipe, seed: int, plain: Any, folder: Path)
     features = frozen_features(bench, recipe, seed)
     heads = Heads(features.widths, bench.material.prompt + 1)
     stage = Stage("heads", heads, bench.budget, folder, lr=HEADS_LR, decay=0.99)
-    return (stage,), Adversarial(plain, Critic(features, heads, stage.step))
+    return (stage,), Adversarial(plain, Critic(features, heads, stage.step), balance=recipe.balance)
 
 
 def frozen_features(bench: Bench, recipe: Recipe, seed: int) -> Features:
