@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 
 from benchmarks.host_process import HostProcess
 from bridge.timeline.cache import EngineSide, Segment
+from plugin_host.realtime import HELPER_PRIORITY, hasten
 from tests.jack_server import JackServer
 from tests.waiting import wait, within
 
@@ -26,7 +29,11 @@ DPF = Path("/usr/share/dpf")
 
 
 class Listener:
-    """A client of its own that keeps what it hears and what the transport said meanwhile."""
+    """A client of its own that keeps what it hears and what the transport said meanwhile.
+
+    Until it is closed the test's own thread is scheduled as real time where that is permitted: it holds the
+    interpreter's lock now and then, and must not be kept from going on then by whoever else computes.
+    """
 
     def __init__(self, server: JackServer) -> None:
         import jack
@@ -40,6 +47,7 @@ class Listener:
         """How often this client itself was late."""
         self._next = -1
         self.ending = self.ended = False
+        hasten(HELPER_PRIORITY)
         self.client.set_process_callback(self._keep)
         self.client.activate()
 
@@ -77,6 +85,8 @@ class Listener:
         within(10, lambda: self.ended)  # not where the server is dead
         time.sleep(0.05)
         self.client.close(ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
 
 
 class Played:
@@ -103,6 +113,11 @@ class Played:
         self.process.__exit__()
         if self._engine is not None:
             self._engine.close()
+
+
+def runs(wrong: Iterable[bool]) -> int:
+    """How many stretches of periods are wrong: whoever comes too late once may miss several in a row."""
+    return sum(now and not before for before, now in pairwise([False, *wrong]))
 
 
 def losses(report: Any, listener: Listener) -> int:
