@@ -7,8 +7,9 @@
     continuing   after 4 s of sound that was never heard before; context and new bars fill the plain one's window.
                  Encoding the context is listed apart, and inside the compute time
 
-All runtimes are held warm in one process and take turns, request by request. Compute time is from dequeue to the last
-sample. "torch-eager" is PyTorch as it comes; "torch" has its weights packed; the engine's own pick is named.
+All runtimes are held warm in one process, which keeps its memory as an engine's does, and take turns, request by
+request. Compute time is from dequeue to the last sample. "torch-eager" is PyTorch as it comes; "torch" has its weights
+packed; the engine's own pick is named.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks.line import RESULTS, Found, Told
 from bridge.commands.measure import SECONDS_PER_BAR
 from engine.errors import AttaccaError
 from engine.resident import Resident
+from engine.runtimes.memory import keep_freed
 from engine.types import Report
 
 __all__ = ["RESULTS"]
@@ -174,6 +176,7 @@ def measured(told: Told, names: tuple[str, ...], cases: tuple[Case, ...], repeat
 
     def body(found: Found) -> None:
         rows: Rows = defaultdict(list)
+        keep_freed()
         with runtimes.residents(told.folder, names) as (warm, left_out):
             found["left_out"] = left_out
             try:
