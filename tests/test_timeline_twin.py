@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import math
 import shutil
-import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -42,6 +41,7 @@ from tests.timeline_helpers import (
     load_twin,
     memory_of,
     noise,
+    reads_of_a_busy_plugin,
     reads_while_hammered,
     shm_folder,
     small_cache,
@@ -261,26 +261,6 @@ def test_a_torn_slot_is_missing_and_a_torn_map_stays(made: Twin, engine: EngineS
 def test_no_slot_is_ever_torn_or_wrong_under_a_busy_engine(made: Twin) -> None:
     reads, newest = reads_while_hammered(made.path, lambda first, frames: made.read(first, frames)[:2])
     assert reads > 200 and newest > 100
-
-
-def reads_of_a_busy_plugin(made: Twin, engine: EngineSide) -> tuple[int, list[int]]:
-    """Reads while the plugin's side writes for a second. -> context slots read whole, frames of the transports read"""
-    thread = threading.Thread(target=made.c.tc_hammer, args=(made.cache, 1.0))  # without the interpreter's lock
-    thread.start()
-    seen, known = [], 0
-    try:
-        while thread.is_alive():
-            sound, valid = engine.context(0, 3 * SLOT)
-            for part, mask in zip(sound.reshape(3, -1), valid.reshape(3, -1), strict=True):
-                assert (part == part[0]).all() and mask.all() == mask.any() == part.any()
-                known += int(mask.all())
-            t = engine.transport()
-            if t is not None:
-                assert t.frame == t.monotonic_ns == t.bar == t.loop_first == t.loop_last == t.jumps == t.blocks
-                seen.append(t.frame)
-    finally:
-        thread.join()
-    return known, seen
 
 
 def test_context_and_transport_are_whole_under_a_busy_plugin(made: Twin, engine: EngineSide) -> None:

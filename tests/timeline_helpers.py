@@ -6,6 +6,7 @@ import ctypes
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -261,3 +262,23 @@ class Twin:
 
     def delete(self) -> None:
         self.c.tc_delete(self.cache)
+
+
+def reads_of_a_busy_plugin(made: Twin, engine: EngineSide) -> tuple[int, list[int]]:
+    """Reads while the plugin's side writes for a second. -> context slots read whole, frames of the transports read"""
+    thread = threading.Thread(target=made.c.tc_hammer, args=(made.cache, 1.0))  # without the interpreter's lock
+    thread.start()
+    seen, known = [], 0
+    try:
+        while thread.is_alive():
+            sound, valid = engine.context(0, 3 * SLOT)
+            for part, mask in zip(sound.reshape(3, -1), valid.reshape(3, -1), strict=True):
+                assert (part == part[0]).all() and mask.all() == mask.any() == part.any()
+                known += int(mask.all())
+            t = engine.transport()
+            if t is not None:
+                assert t.frame == t.monotonic_ns == t.bar == t.loop_first == t.loop_last == t.jumps == t.blocks
+                seen.append(t.frame)
+    finally:
+        thread.join()
+    return known, seen
