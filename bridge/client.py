@@ -21,7 +21,6 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,6 +28,7 @@ import numpy as np
 
 from bridge import protocol
 from bridge.clock import Deadline
+from bridge.closing import Closing
 from bridge.curve import is_local
 from bridge.live.messages import Action, AskLive, LiveAudio, LiveCommand, LiveStatus
 from bridge.protocol import (
@@ -56,7 +56,7 @@ Source = str | os.PathLike[str] | tuple[Audio, int]
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
-class Engine:
+class Engine(Closing):
     """A running engine at a ZeroMQ endpoint. Use as a context manager."""
 
     def __init__(
@@ -81,14 +81,6 @@ class Engine:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._wire.close()

@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from bridge.live.messages import MAX_TRACES, LiveTrace
 from bridge.live.request import Wishes, obeyed
 from engine.horizon import Horizon
@@ -18,19 +20,13 @@ from engine.horizon.plans import Change, Job
 
 @dataclass
 class Trace:
-    """A change on its way; see bridge.live.messages.LiveTrace."""
+    """A change on its way: what is told of it so far."""
 
-    serial: int
-    kind: str
-    quantise: str
-    arrived_ns: int
-    announced_frame: int
-    request_id: str | None = None
-    first_written_ns: int | None = None
-    first_changed_frame: int | None = None
+    told: LiveTrace
 
-    def told(self) -> LiveTrace:
-        return LiveTrace(**vars(self))
+    def note(self, **fields: Any) -> None:
+        """These fields are known now."""
+        self.told = msgspec.structs.replace(self.told, **fields)
 
 
 class Asks:
@@ -56,7 +52,15 @@ class Asks:
         for serial in change.replaces:
             traces += self._waiting.pop(serial, [])
             merged |= self._patches.pop(serial, {})
-        trace = Trace(change.serial, change.kind, quantise, arrived_ns, change.at.frame)
+        trace = Trace(
+            LiveTrace(
+                serial=change.serial,
+                kind=change.kind,
+                quantise=quantise,
+                arrived_ns=arrived_ns,
+                announced_frame=change.at.frame,
+            )
+        )
         self.traces.append(trace)
         self._waiting[change.serial] = [*traces, trace]
         self._patches[change.serial] = merged | patch
@@ -69,15 +73,15 @@ class Asks:
             self.wishes = obeyed(self.wishes, self._patches.pop(serial, {}))
             traces += self._waiting.pop(serial, [])
         for trace in traces:
-            trace.request_id = request_id
-            kinds.add(trace.kind)
+            trace.note(request_id=request_id)
+            kinds.add(trace.told.kind)
         if traces:
             self._written[request_id] = traces
         return kinds
 
     def since(self, at_ns: int) -> bool:
         """Whether the newest change came after a time."""
-        return bool(self.traces) and self.traces[-1].arrived_ns > at_ns
+        return bool(self.traces) and self.traces[-1].told.arrived_ns > at_ns
 
     def again(self, request_id: str) -> list[Trace]:
         """The traces of a request that ended before it wrote: the next job takes them over."""
@@ -85,15 +89,24 @@ class Asks:
 
     def takeover(self, request_id: str, traces: list[Trace]) -> None:
         for trace in traces:
-            trace.request_id = request_id
+            trace.note(request_id=request_id)
         if traces:
             self._written[request_id] = [*self._written.get(request_id, []), *traces]
 
     def wrote(self, request_id: str, frame: int, at_ns: int) -> None:
         """The first frames of a request stand in the cache."""
         for trace in self._written.pop(request_id, []):
-            trace.first_written_ns, trace.first_changed_frame = at_ns, frame
+            trace.note(first_written_ns=at_ns, first_changed_frame=frame)
 
     def done(self, kind: str, quantise: str, arrived_ns: int, announced: int, frame: int, at_ns: int) -> None:
         """A change without a render: a hold, a recall, a panic."""
-        self.traces.append(Trace(0, kind, quantise, arrived_ns, announced, None, at_ns, frame))
+        told = LiveTrace(
+            serial=0,
+            kind=kind,
+            quantise=quantise,
+            arrived_ns=arrived_ns,
+            announced_frame=announced,
+            first_written_ns=at_ns,
+            first_changed_frame=frame,
+        )
+        self.traces.append(Trace(told))

@@ -44,7 +44,7 @@ def status_of(session: LiveSession, traces: int = 0, notes: int = 0) -> LiveSess
         policy=session.melody.policy,
         quantise=session.quantise or "bar",
         takes=tuple(LiveTake(bar=take.bar, take=take.number) for take in session.takes.all()),
-        traces=tuple(trace.told() for trace in list(session.asks.traces)[len(session.asks.traces) - traces :]),
+        traces=tuple(trace.told for trace in list(session.asks.traces)[len(session.asks.traces) - traces :]),
         error=session.follower.error or session.jobs.error,
         quarter=None if song is None else float(song.quarter_at(head.frame)),
         missed_frames=counters.missed_frames,

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import socket
-from types import TracebackType
 
 from bridge import addresses, protocol
 from bridge.addresses import Value
 from bridge.clock import Deadline
+from bridge.closing import Closing
 from bridge.osc import codec
 from bridge.osc.socket import split_address
 from engine.errors import BadRequest, NoEngine
 
 
-class OscClient:
+class OscClient(Closing):
     """Sends to an engine and hears its replies on the same socket."""
 
     def __init__(self, address: str = protocol.DEFAULT_OSC) -> None:
@@ -25,14 +25,6 @@ class OscClient:
         family = socket.AF_INET6 if ":" in self._peer[0] else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-
-    def __enter__(self) -> OscClient:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._socket.close()
