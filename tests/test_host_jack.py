@@ -31,7 +31,7 @@ SOUND = np.random.default_rng(4).uniform(-0.25, 0.25, (SECONDS * RATE_HZ, 2)).as
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[JackServer]:
-    with JackServer.or_skip(f"attacca-host-{os.getpid()}") as running:
+    with JackServer.or_skip(f"attacca-host-{os.getpid()}", period=512) as running:
         yield running
 
 
@@ -99,7 +99,8 @@ def test_following_the_transport_each_sample_lies_on_its_frame(rig: Any, listene
     assert report.latency_frames == (300 if chain is None else 1260)
     rolled = [(frame, audio) for frame, rolling, audio in listener.blocks if rolling]
     for low, high in ((0, 50_000), (300_000, 335_000)):
-        part = [(frame, audio) for frame, audio in rolled if low <= frame < high]
+        begun = low + 4 * host.sink.block_frames  # a busy machine may lose its first periods uncounted
+        part = [(frame, audio) for frame, audio in rolled if begun <= frame < high]
         exact = [np.array_equal(audio, SOUND[frame : frame + len(audio)]) for frame, audio in part]
         assert all(exact) or not whole(report, listener), "on a machine that kept up, every sample is the cache's"
         assert sum(exact) > 0.5 * len(part) > 20
