@@ -67,10 +67,13 @@ class Jobs:
         """Whether the engine prepares for something now."""
         return self._resident.rehearses
 
-    def cancel(self) -> None:
-        """Take the running job back; nothing that it still sends is taken."""
+    def cancel(self, served: bool = False) -> None:
+        """Take the running job back; nothing that it still sends is taken. served: all that was wanted has come."""
         if self.job is not None:
-            self.cancels += 1
+            if served:
+                self._went_well()
+            else:
+                self.cancels += 1
             request_id, self.job, self.request_id = self.request_id, None, ""
             self._resident.cancel(request_id)
 
@@ -93,13 +96,16 @@ class Jobs:
         """The running job came to an end by itself."""
         self.job, self.request_id = None, ""
         if event.ending == "done":
-            self.renders += 1
-            self._patience_ns, self.error = 0, ""
+            self._went_well()
         elif event.ending != "cancelled":
             self.failures += 1
             self.error = event.text[:300]
             self._patience_ns = min(MAX_PATIENCE_NS, max(FIRST_PATIENCE_NS, 2 * self._patience_ns))
             self._not_before_ns = now_ns + self._patience_ns
+
+    def _went_well(self) -> None:
+        self.renders += 1
+        self._patience_ns, self.error = 0, ""
 
     @property
     def latency_s(self) -> float:

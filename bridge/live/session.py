@@ -203,7 +203,7 @@ class LiveSession:
     def _drop_job(self, horizon: Horizon) -> None:
         if self.jobs.job is not None:
             self._orphans.append(self.jobs.request_id)
-            self.jobs.cancel()
+            self.jobs.cancel(horizon.served)
         horizon.ended()
 
     # ---- what to do ----------------------------------------------------------------------

@@ -48,6 +48,12 @@ class Agenda(Stock):
                 return bar, self.hold.source(bar)
         return None
 
+    @property
+    def served(self) -> bool:
+        """Whether all that the running job was begun for is written; what it still renders is for nobody."""
+        job = self.running
+        return job is not None and self._written >= job.end + (self._seam if job.seam else 0)
+
     def wanted(self) -> bool:
         """Whether the running job is still of use. If not: cancel it and drop what it sends.
 
@@ -57,7 +63,7 @@ class Agenda(Stock):
         job = self.running
         if job is None or self.silent or self.hold:
             return False
-        if self._written >= job.end + (self._seam if job.seam else 0):
+        if self.served:
             return False
         rest = max(job.at.frame, self._written)
         if any(self._is_ahead(change.at.frame, rest) for change in self._pending):
