@@ -59,10 +59,10 @@ def steps_picture(lines: Sequence[Line], name: str, path: Path) -> bool:
             return False
         most = near([y for points in drawn.values() for _, y in points])
         far = {label: points for label, points in drawn.items() if all(y > most for _, y in points)}
-        for label, points in drawn.items():
+        for number, (label, points) in enumerate(drawn.items()):
             if label not in far:
                 kept = [point for point in points if point[1] <= most]
-                axis.plot(*zip(*kept, strict=True), marker="o", markersize=3, label=label)
+                axis.plot(*zip(*kept, strict=True), marker="o", markersize=3, label=label, color=f"C{number % 10}")
         finish(axis, "steps", heading, list(dict.fromkeys(label.partition(",")[0] for label in far)))
     axes[0].legend(fontsize="xx-small")
     plots.save(figure_, path)
