@@ -65,6 +65,7 @@ def test_recall_brings_back_a_bar_that_was_heard(tmp_path: Path) -> None:
         first = h.side.play(bar, bar)[0]
         h.playing = False
         h.locate(bar)
+        wait(lambda: s.status().quarter == 4.0, "the locate to be seen, so that the change lies behind it")
         h.side.set_words(prompt_a="something else")
         wait(lambda: not (h.side.play(bar, bar)[0] == first).all(), "the bar to be rendered again")
         takes = wait(lambda: [take for take in s.status().takes if take.bar == 1], "the bar to be kept")
