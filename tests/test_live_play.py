@@ -62,16 +62,16 @@ def test_recall_brings_back_a_bar_that_was_heard(tmp_path: Path) -> None:
     with stage(tmp_path) as s, host(tmp_path, "240") as h:
         bar = begun(s, h)
         h.play(3 * bar, speed=1)
-        first = h.side.play(bar, bar)[0]
+        first = h.side.play(2 * bar, bar)[0]
         h.playing = False
         h.locate(bar)
-        wait(lambda: s.status().quarter == 4.0, "the locate to be seen, so that the change lies behind it")
+        wait(lambda: s.status().frame == bar, "the locate to be seen: the change lands on the bar after it")
         h.side.set_words(prompt_a="something else")
-        wait(lambda: not (h.side.play(bar, bar)[0] == first).all(), "the bar to be rendered again")
-        takes = wait(lambda: [take for take in s.status().takes if take.bar == 1], "the bar to be kept")
+        wait(lambda: not (h.side.play(2 * bar, bar)[0] == first).all(), "the bar to be rendered again")
+        takes = wait(lambda: [take for take in s.status().takes if take.bar == 2], "the bar to be kept")
         assert [take.take for take in takes] == [0]
-        s.engine.live("recall", bar=1, take=0)
-        assert (h.side.play(bar, bar)[0][960:-960] == first[960:-960]).all()
+        s.engine.live("recall", bar=2, take=0)
+        assert (h.side.play(2 * bar, bar)[0][960:-960] == first[960:-960]).all()
         with pytest.raises(Refused, match="bar 40 has no take 0; kept are: none"):
             s.engine.live("recall", bar=40, take=0)
         with pytest.raises(Refused, match="needs bar"):
