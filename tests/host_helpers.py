@@ -120,6 +120,15 @@ def runs(wrong: Iterable[bool]) -> int:
     return sum(now and not before for before, now in pairwise([False, *wrong]))
 
 
+def listening(server: JackServer) -> Iterator[Listener]:
+    """A listener; the transport stands at 0 when it is gone. To be a fixture."""
+    made = Listener(server)
+    yield made
+    made.client.transport_stop()
+    made.client.transport_frame = 0
+    made.close()
+
+
 def losses(report: Any, listener: Listener) -> int:
     """How often host, server or listener came too late: on a machine with its cores taken by others they do."""
     return int(report["underruns"] + report["skips"] + report["xruns"]) + listener.lost

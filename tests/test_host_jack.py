@@ -20,7 +20,7 @@ from engine.timing import Meter, TempoMap
 from plugin_host.host import Host
 from plugin_host.outputs.jackd import JackOutput
 from plugin_host.timeline import OwnTimeline
-from tests.host_helpers import LATE, RATE_HZ, SEGMENTS, Listener, wait
+from tests.host_helpers import LATE, RATE_HZ, SEGMENTS, Listener, listening, wait
 from tests.jack_server import JackServer, jack_or_skip
 
 jack_or_skip()
@@ -37,11 +37,7 @@ def server() -> Iterator[JackServer]:
 
 @pytest.fixture
 def listener(server: JackServer) -> Iterator[Listener]:
-    made = Listener(server)
-    yield made
-    made.client.transport_stop()
-    made.client.transport_frame = 0
-    made.close()
+    yield from listening(server)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 pytest.importorskip("pedalboard", reason="needs the extra 'host'")
 
 from engine.timing import TempoMap, parse_meters
-from tests.host_helpers import LATE, RATE_HZ, Listener, Played, losses, running, runs, wait
+from tests.host_helpers import LATE, RATE_HZ, Listener, Played, listening, losses, running, runs, wait
 from tests.jack_server import JackServer, jack_or_skip
 
 jack_or_skip()
@@ -45,11 +45,7 @@ def server() -> Iterator[JackServer]:
 
 @pytest.fixture
 def listener(server: JackServer) -> Iterator[Listener]:
-    made = Listener(server)
-    yield made
-    made.client.transport_stop()
-    made.client.transport_frame = 0
-    made.close()
+    yield from listening(server)
 
 
 @pytest.fixture
