@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine.models.attention import attention
 from engine.models.codec import LATENTS, PATCH
 
 SUB_FRAMES = PATCH
@@ -130,7 +131,7 @@ class Block(nn.Module):
     def attend(self, x: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
         parts = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key = rotate(self.q_norm(parts[0]), tables), rotate(self.k_norm(parts[1]), tables)
-        mixed = nn.functional.scaled_dot_product_attention(query, key, parts[2])
+        mixed = attention(query, key, parts[2])
         result: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return result
 

@@ -12,22 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.models.attention import attention
 from engine.models.denoiser import Conditions, DenoiserConfig, Norm, rotary_tables, rotate
 from engine.models.dual_path_base import Backbone
 
 Tables = tuple[Tensor, Tensor]
-
-
-def mixed(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention [B, heads, N, w] of queries [B, heads, N, w] to keys and values [B, heads, M, w].
-
-    In bf16 on a CPU plainly: there the gradient of torch's fused attention takes many times as long.
-    """
-    if query.dtype != torch.bfloat16 or query.device.type != "cpu":
-        return functional.scaled_dot_product_attention(query, key, value)
-    scores = (query @ key.transpose(-1, -2)).float() * query.shape[-1] ** -0.5
-    result: Tensor = scores.softmax(-1).to(value.dtype) @ value
-    return result
 
 
 class Attention(nn.Module):
@@ -49,7 +38,7 @@ class Attention(nn.Module):
         query, key = rotate(self.q_norm(query), here), rotate(self.k_norm(key), there)
         shape = len(memory), len(x) // len(memory)
         together = torch.unflatten(query, 0, shape).transpose(1, 2).flatten(2, 3)
-        found = torch.unflatten(mixed(together, key, value), 2, (shape[1], -1)).permute(0, 2, 3, 1, 4)
+        found = torch.unflatten(attention(together, key, value), 2, (shape[1], -1)).permute(0, 2, 3, 1, 4)
         result: Tensor = self.out(found.flatten(3).flatten(0, 1))
         return result
 

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.errors import BadBundle
+from engine.models.attention import attention
 from engine.models.denoiser import Norm, rotary_tables, rotate
 from engine.planning import chords as C
 from engine.planning import tokens as T
@@ -105,12 +106,11 @@ class Layer(nn.Module):
         if held is not None:
             held[0][:, :, at : at + count], held[1][:, :, at : at + count] = key, value
             key, value = held[0][:, :, : at + count], held[1][:, :, : at + count]
-        mask = None
         if at and count > 1:
             mask = torch.ones(count, at + count, dtype=torch.bool).tril(at)
-        mixed = nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None and count > 1
-        )
+            mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        else:
+            mixed = attention(query, key, value, causal=count > 1)
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
         gate, up = self.gate_up(self.norm2(x)).chunk(2, dim=-1)
         result: Tensor = x + self.down(nn.functional.silu(gate) * up)
