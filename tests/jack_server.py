@@ -73,8 +73,13 @@ class JackServer:
         self.processes.append(process)
         return process
 
-    def timebase(self, tempo: float, numerator: int, denominator: int, in_quarters: bool = False) -> Any:
-        """A client that is timebase master. in_quarters: tells quarters a minute, not beats (masters differ)."""
+    def timebase(
+        self, tempo: float, numerator: int, denominator: int, in_quarters: bool = False, ago_beats: float = 0.0
+    ) -> Any:
+        """A client that is timebase master. in_quarters: tells quarters a minute, not beats (masters differ).
+
+        ago_beats: it tells the place of so many beats ago, and how many frames that was.
+        """
         import jack
 
         client = jack.Client("master", no_start_server=True, servername=self.name)
@@ -83,9 +88,10 @@ class JackServer:
 
         def say(state: int, blocksize: int, pos: Any, new_pos: bool) -> None:
             rate = pos.frame_rate or client.samplerate  # the server's first call of a new master may leave it 0
-            beats = pos.frame / rate * tempo / 60 / unit
+            offset = min(pos.frame, round(ago_beats * unit * 60 / tempo * rate))
+            beats = (pos.frame - offset) / rate * tempo / 60 / unit
             bar, beat = divmod(beats, numerator)
-            pos.valid = 0x10
+            pos.valid, pos.bbt_offset = 0x50 if ago_beats else 0x10, offset
             pos.bar, pos.beat = int(bar) + 1, int(beat) + 1
             pos.ticks_per_beat = 1920.0
             pos.tick = int(beat % 1 * 1920)

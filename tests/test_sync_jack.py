@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -35,8 +36,10 @@ def server() -> Iterator[JackServer]:
         yield running
 
 
-def test_frame_state_bar_and_beat_of_a_real_transport(server: JackServer) -> None:
-    master = server.timebase(tempo=97.5, numerator=7, denominator=8)
+@pytest.mark.parametrize("ago_beats", [0.0, 5.3], ids=["now", "frames ago"])
+def test_frame_state_bar_and_beat_of_a_real_transport(server: JackServer, ago_beats: float) -> None:
+    """The same place, whether the master tells that of the period or an earlier one and by how many frames."""
+    master = server.timebase(tempo=97.5, numerator=7, denominator=8, ago_beats=ago_beats)
     source = open_source(f"jack:{server.name}")
     try:
         master.transport_frame = 0
@@ -135,10 +138,37 @@ def test_quarters_a_minute_whatever_a_minutes_beats_are(bpm: float, first: int) 
     assert musical["tempo"] == 120
 
 
+@pytest.mark.parametrize("denominator", [4, 8])
+def test_a_place_of_some_frames_ago_is_carried_on_to_the_period(denominator: int) -> None:
+    """Two beats to a bar, told by every third beat alone: what lies between is offset, over bar lines too."""
+    unit, quarter_frames = BeatUnit(), RATE // 2
+    beat_frames = quarter_frames * 4 // denominator
+    for frame in range(0, 4 * RATE, 480):
+        told = frame // beat_frames // 3 * 3
+        place = {"bar": 1 + told // 2, "beat": 1 + told % 2, "tick": 0, "bbt_offset": frame - told * beat_frames}
+        musical = unit.musical({**said(frame, 120, denominator, 30.0 * denominator), "beats_per_bar": 2.0, **place})
+        bar, inside = divmod(Fraction(frame, quarter_frames), Fraction(8, denominator))
+        assert (musical["bar"], musical["quarter"], musical["tempo"]) == (bar, inside, 120)
+
+
+def test_a_minutes_beats_are_learnt_from_the_frames_that_the_places_are_of() -> None:
+    """120 quarters a minute in 16/8, told as quarters, each place one of 0 to 11999 frames ago."""
+    unit, drawn = BeatUnit(), random.Random(3)
+    for frame in range(12_000, 60_000, 700):
+        offset = drawn.randrange(12_000)
+        musical = unit.musical({**said(frame - offset, 120, 8, 120.0), "frame": frame, "bbt_offset": offset})
+    assert musical["tempo"] == 120
+    assert float(musical["quarter"]) == pytest.approx(frame / (RATE / 2), abs=1 / 960)
+
+
+def test_an_offset_that_cannot_be_is_no_place() -> None:
+    assert BeatUnit().musical({**said(48_000, 120, 4, 120.0), "bbt_offset": 2**32 - 1}) == {}
+
+
 NUMBERS = st.one_of(st.integers(-(2**31), 2**31), st.floats(allow_subnormal=False))
 
 
-SOUND = said(1_000, 120, 8, 240.0)
+SOUND = {**said(1_000, 120, 8, 240.0), "bbt_offset": 300}
 
 
 @settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
@@ -152,7 +182,7 @@ def test_a_master_may_say_anything(reports: list[dict[str, Any]]) -> None:
     unit = BeatUnit()
     for report in reports:
         whole = {key: int(report[key]) if report[key] == report[key] and abs(report[key]) < 2**31 else 0
-                 for key in ("frame", "frame_rate", "bar", "beat", "tick")}  # fmt: skip
+                 for key in ("frame", "frame_rate", "bar", "beat", "tick", "bbt_offset")}  # fmt: skip
         musical = unit.musical({**report, **whole})
         assert musical.get("tempo") is None or 20 <= musical["tempo"] <= 400
 

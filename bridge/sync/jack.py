@@ -60,7 +60,8 @@ class BeatUnit:
     """Bars, quarters and quarters a minute out of JACK's bars, beats and beats a minute.
 
     A beat is a note of `beat_type`; whether a minute's beats are those or quarters, masters do not agree. While
-    the transport rolls, frames tell which; until then beats are taken for beats.
+    the transport rolls, frames tell which; until then beats are taken for beats. With an offset (`bbt_offset`,
+    which is only there where the master says that it is valid) bar and beat are those of so many frames before.
     """
 
     def __init__(self) -> None:
@@ -74,8 +75,11 @@ class BeatUnit:
         unit = Fraction(4) / Fraction(said["beat_type"])
         quarter = (said["beat"] - 1 + Fraction(said["tick"]) / Fraction(said["ticks_per_beat"])) * unit
         bpm, bar = Fraction(said["beats_per_minute"]), said["bar"] - 1
-        self._learn(said["frame"], said["frame_rate"], bar, quarter, bpm, unit)
+        offset, rate = said.get("bbt_offset", 0), said["frame_rate"]
+        self._learn(said["frame"] - offset, rate, bar, quarter, bpm, unit)
         tempo = exact_tempo(bpm if self._in_quarters else bpm * unit)
+        if offset and tempo is not None:
+            bar, quarter = later(bar, quarter, offset * tempo / (60 * rate), Fraction(said["beats_per_bar"]) * unit)
         meter = {"numerator": said["beats_per_bar"], "denominator": said["beat_type"]}
         return {"tempo": tempo, "bar": bar, "quarter": quarter, **meter}
 
@@ -95,15 +99,25 @@ class BeatUnit:
             self._in_quarters = False
 
 
+def later(bar: int, quarter: Fraction, quarters: Fraction, bar_quarters: Fraction) -> tuple[int, Fraction]:
+    """A place so many quarters on; past its bar's end in the next bars. A place outside of its bar stays outside."""
+    if not 0 <= quarter < bar_quarters:
+        return bar, quarter
+    bars, inside = divmod(quarter + quarters, bar_quarters)
+    return bar + int(bars), inside
+
+
 _RANGES = {
     "frame_rate": (8_000, 192_000), "beat_type": (1, 64), "ticks_per_beat": (1, 10**6), "beats_per_minute": (1, 10**4),
-    "beat": (0, 10**4), "tick": (-1, 10**6),
+    "beat": (0, 10**4), "tick": (-1, 10**6), "bbt_offset": (0, 2 * 10**6),
+    "beats_per_bar": (1, 10**4),
 }  # fmt: skip
 
 
 def _sane(said: dict[str, Any]) -> bool:
     """Does a timebase master say bar and beat in numbers that can be reckoned with?"""
-    return "bar" in said and all(low <= said.get(key, -2) <= high for key, (low, high) in _RANGES.items())
+    whole = {"bbt_offset": 0, **said}
+    return "bar" in said and all(low <= whole.get(key, -2) <= high for key, (low, high) in _RANGES.items())
 
 
 def monotonic_of(usecs: int) -> int:
