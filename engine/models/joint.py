@@ -36,7 +36,6 @@ FLUX_BANDS = (0, 24, 72, F.MELS)
 PULSE = (len(FLUX_BANDS) - 1) * (LAGS[1] - LAGS[0])
 KEY_PATCHES = 4
 ATTENTION = 64
-HOTTEST = math.log(100.0)
 
 
 def view_of(features: Tensor) -> Tensor:
