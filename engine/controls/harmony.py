@@ -12,6 +12,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.controls.chordstack import Stack
 from engine.errors import BadRequest
 from engine.timing import Meter, shown
 
@@ -38,11 +39,11 @@ _KEY = re.compile(r"([A-Ga-g])([#b♯♭]{0,2})\s*([A-Za-z ]*)")
 _CHORD = re.compile(r"([A-G])([#b♯♭]{0,2})([^/\s]{0,16})(?:/([A-G])([#b♯♭]{0,2}))?")
 _TOKEN = re.compile(r"([^:\s]{1,24})(?::([0-9]{1,4}(?:\.[0-9]{0,6})?))?")
 _SUFFIX = re.compile(
-    r"(?P<six>6/?9|69)|(?P<major>(?:maj|Maj|M|Δ)(?P<tall>7|9|11|13)?)|(?P<half>ø7?|h7?|m7b5|min7b5|-7b5)"
-    r"|(?P<minor>min|m|-)|(?P<dim>(?:dim|o|°)(?P<dim7>7)?)|(?P<aug>aug|\+)|(?P<sus>sus[24]?)"
+    r"(?P<six>6/?9|69)|(?:maj|Maj|M|Δ)(?P<major>(?:7|9|11|13)?)|(?:ø7?|h7?|m7b5|min7b5|-7b5)(?P<half>)"
+    r"|(?P<minor>min|m|-)|(?:dim|o|°)(?P<dim>7?)|(?P<aug>aug|\+)|(?P<sus>sus[24]?)"
     r"|add(?P<add>9|11|13|2|4|6)|(?P<alter>[b#](?:5|9|11|13))|(?P<ext>13|11|9|7|6|5)"
 )
-_EXTENSIONS = {"7": (), "9": (2,), "11": (2, 5), "13": (2, 9)}
+"""Tokens of a suffix; a group's name and text are what `Stack.read` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,76 +84,18 @@ def parse_key(text: str) -> Key:
     raise BadRequest(f"{KEY_SENTENCE}; modes are {', '.join(MODES)}; got {shown(text)}.")
 
 
-@dataclass(slots=True)
-class _Stack:
-    """Semitones over the root while a suffix is read; None where a degree is left out."""
-
-    third: int | None = 4
-    fifth: int | None = 7
-    seventh: int | None = None
-    extras: tuple[int, ...] = ()
-
-    def intervals(self) -> tuple[int, ...]:
-        core = [0, *(x for x in (self.third, self.fifth, self.seventh) if x is not None)]
-        return tuple(dict.fromkeys([*core, *self.extras]))
-
-
-def _apply(stack: _Stack, found: re.Match[str]) -> None:
-    """Reads one token of a suffix into the stack."""
-    kind, text = found.lastgroup, found.group()
-    if found["six"]:
-        stack.extras += (9, 2)
-    elif found["major"]:
-        stack.seventh = 11 if found["tall"] else stack.seventh
-        stack.extras += _EXTENSIONS[found["tall"] or "7"]
-    elif found["half"]:
-        stack.third, stack.fifth, stack.seventh = 3, 6, 10
-    elif found["dim"]:
-        stack.third, stack.fifth = 3, 6
-        stack.seventh = 9 if found["dim7"] else stack.seventh
-    elif found["add"]:
-        stack.extras += ({"9": 2, "2": 2, "11": 5, "4": 5, "13": 9, "6": 9}[found["add"]],)
-    elif kind == "minor":
-        stack.third = 3
-    elif kind == "aug":
-        stack.fifth = 8
-    elif kind == "sus":
-        stack.third = 2 if text == "sus2" else 5
-    elif kind == "alter":
-        _alter(stack, text)
-    else:
-        _extend(stack, text)
-
-
-def _alter(stack: _Stack, text: str) -> None:
-    if text in ("b5", "#5"):
-        stack.fifth = 6 if text == "b5" else 8
-    else:
-        stack.extras += ({"b9": 1, "#9": 3, "b11": 4, "#11": 6, "b13": 8, "#13": 10}[text],)
-
-
-def _extend(stack: _Stack, text: str) -> None:
-    if text == "5":
-        stack.third = None
-    elif text == "6":
-        stack.extras += (9,)
-    else:
-        stack.seventh = 10 if stack.seventh is None else stack.seventh
-        stack.extras += _EXTENSIONS[text]
-
-
 def chord_tones(name: str) -> tuple[int, tuple[int, ...], int]:
     """(root, pitch classes with the root first, bass) of a chord name; BadRequest with examples otherwise."""
     match = _CHORD.fullmatch(name.replace("6/9", "69")) if len(name) <= 24 else None
-    stack, suffix, position = _Stack(), "", 0
+    stack, suffix, position = Stack(), "", 0
     if match:
         suffix = match[3].replace("(", "").replace(")", "").replace(",", "")
     while match and position < len(suffix):
         found = _SUFFIX.match(suffix, position)
-        if found is None:
+        if found is None or found.lastgroup is None:
             match = None
         else:
-            _apply(stack, found)
+            stack.read(found.lastgroup, found[found.lastgroup])
             position = found.end()
     if match is None:
         raise BadRequest(f"{CHORD_SENTENCE}; {shown(name)} is not known.")

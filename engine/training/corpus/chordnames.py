@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from engine.controls.chordstack import Stack
 from engine.training.corpus.song import ChordSpan
 
 MAJOR_STEPS = (0, 2, 4, 5, 7, 9, 11)
@@ -15,8 +16,8 @@ _NUMERAL = re.compile(
     r"^(?P<acc>[b#]?)(?P<num>VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(?P<tail>[^/]*)(?:/(?P<slash>[b#]?[1-7]))?$"
 )
 _TAIL = re.compile(
-    r"(?P<six>69)|(?P<maj>maj(?:7|9|13)?)|(?P<dim>o7?)|(?P<half>h(?:7|9|11)?)|(?P<aug>\+)|(?P<minor>m)|(?P<sus>sus[24]?)"
-    r"|(?P<add>add(?:9|11))|(?P<alter>b9|#9|#11|b13|b5|#5)|(?P<ext>13|11|9|7|6|5)"
+    r"(?P<six>69)|maj(?P<major>(?:7|9|13)?)|o(?P<dim>7?)|h(?P<half>(?:7|9|11)?)|(?P<aug>\+)|(?P<minor>m)|(?P<sus>sus[24]?)"
+    r"|add(?P<add>9|11)|(?P<alter>b9|#9|#11|b13|b5|#5)|(?P<ext>13|11|9|7|6|5)"
 )
 
 
@@ -31,70 +32,11 @@ class Numeral:
     quality: str
 
 
-@dataclass(slots=True)
-class _Stack:
-    """A chord while its suffix is being read."""
-
-    third: int | None
-    fifth: int | None = 7
-    seventh: int | None = None
-    extras: tuple[int, ...] = ()
-
-    def intervals(self) -> tuple[int, ...]:
-        core = [0] + [x for x in (self.third, self.fifth, self.seventh) if x is not None]
-        return tuple(dict.fromkeys(core + list(self.extras)))
-
-
 def degree_semitones(degree: str) -> int:
     """Semitones of a scale degree such as 'b3', '#11' or '9' above the tonic's major scale, 0-11."""
     accidental = degree.count("#") - degree.count("b")
     number = int(degree.lstrip("#b"))
     return (MAJOR_STEPS[(number - 1) % 7] + accidental) % 12
-
-
-def _apply(stack: _Stack, kind: str, text: str) -> None:
-    """Read one suffix token into the stack."""
-    if kind == "maj":
-        stack.seventh = 11 if text != "maj" else None
-        stack.extras += {"maj9": (2,), "maj13": (2, 9)}.get(text, ())
-    elif kind == "dim":
-        stack.third, stack.fifth, stack.seventh = 3, 6, (9 if text == "o7" else None)
-    elif kind == "half":
-        stack.third, stack.fifth, stack.seventh = 3, 6, 10
-        stack.extras += {"h9": (2,), "h11": (2, 5)}.get(text, ())
-    elif kind == "aug":
-        stack.fifth = 8
-    elif kind == "minor":
-        stack.third = 3
-    elif kind == "sus":
-        stack.third = 2 if text == "sus2" else 5
-    elif kind == "add":
-        stack.extras += ((2 if text == "add9" else 5),)
-    elif kind == "six":
-        stack.extras += (9, 2)
-    elif kind == "alter":
-        _alter(stack, text)
-    else:
-        _extend(stack, text)
-
-
-def _alter(stack: _Stack, text: str) -> None:
-    if text in ("b5", "#5"):
-        stack.fifth = 6 if text == "b5" else 8
-        return
-    if text == "b13" and stack.fifth == 7:
-        stack.fifth = None
-    stack.extras += ({"b9": 1, "#9": 3, "#11": 6, "b13": 8}[text],)
-
-
-def _extend(stack: _Stack, text: str) -> None:
-    if text == "5":
-        stack.third = None
-    elif text == "6":
-        stack.extras += (9,)
-    else:
-        stack.seventh = 10 if stack.seventh is None else stack.seventh
-        stack.extras += {"7": (), "9": (2,), "11": (2, 5), "13": (2, 9)}[text]
 
 
 def parse_numeral(text: str) -> Numeral | None:
@@ -110,13 +52,16 @@ def parse_numeral(text: str) -> Numeral | None:
     number, tail = found["num"], found["tail"]
     root = degree_semitones(found["acc"] + str(_ROMAN[number.lower()]))
     inverted = number == "v" and tail == "6"
-    stack = _Stack(third=3 if number.islower() else 4)
+    stack = Stack(third=3 if number.islower() else 4)
     position = 0
     while position < len(tail) and not inverted:
         token = _TAIL.match(tail, position)
         if token is None or token.lastgroup is None:
             return None
-        _apply(stack, token.lastgroup, token.group())
+        kind, degree = token.lastgroup, token[token.lastgroup]
+        if degree == "b13" and stack.fifth == 7:
+            stack.fifth = None
+        stack.read(kind, degree)
         position = token.end()
     bass = root
     if found["slash"]:
@@ -126,7 +71,7 @@ def parse_numeral(text: str) -> Numeral | None:
     return Numeral(text, root, stack.intervals(), bass, _quality(stack, "" if inverted else tail))
 
 
-def _quality(stack: _Stack, tail: str) -> str:
+def _quality(stack: Stack, tail: str) -> str:
     """Suffix of the absolute name: minor as m, o as dim, h7 as m7b5, + as aug."""
     if "h" in tail:
         return "m" + (tail.replace("h", "") or "7") + "b5"
