@@ -1,4 +1,5 @@
-"""The melody probe's lessons: clips of the training split, or of half of the held-out songs where there is none."""
+"""Listeners that learn at evaluation, the melody probe and the ear for bars, and what they learn from: songs of the
+training split, or half of the held-out songs where there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.training import data
-from engine.training.metrics import probe
+from engine.training.metrics import barlines, probe
 from engine.training.metrics.bench import FIRST_SEED, FRAME_SAMPLES, Bench, Song
 from engine.training.metrics.probe import FRAME_RATE_HZ, Lessons
 from engine.types import MODEL_RATE_HZ
@@ -93,3 +94,10 @@ def melody_probe(bench: Bench) -> Listener:
     probe.save(found, weights)
     Path(note).write_text(about)
     return Listener(found, words, names)
+
+
+def bar_ear(bench: Bench) -> tuple[barlines.Ear, frozenset[str]]:
+    """(an ear for where bars begin, names of held-out songs that it learnt from); trained shorter for few clips."""
+    songs, _, names = teachers(bench)
+    steps = max(2, min(barlines.STEPS, barlines.STEPS * bench.clips // FULL_CLIPS))
+    return barlines.train(barlines.Lessons.read([song.path for song in songs]), steps), names

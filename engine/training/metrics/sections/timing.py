@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.models import features as F
-from engine.training.metrics import groove, twins
+from engine.training.metrics import barlines, groove, listening, twins
 from engine.training.metrics.beat import beat_times
 from engine.training.metrics.bench import FIRST_SEED, Bench
 from engine.training.metrics.onsets import BANDS, Band, Times, event_offsets, onsets_ms, pooled
@@ -68,13 +68,23 @@ def elsewhere(excerpt: Excerpt) -> Excerpt:
     return Excerpt(excerpt.index, excerpt.song, other, excerpt.bars, excerpt.shift)
 
 
-def downbeats(excerpt: Excerpt, sounds: Sounds) -> dict[str, float]:
+def likeness(excerpt: Excerpt, sounds: Sounds) -> dict[str, float]:
     """1 where the bar's profile lies on the song's own elsewhere, else 0; NaN for bars of one beat."""
     wanted = profile(elsewhere(excerpt).audio(), excerpt)
     if wanted.beats < 2:
         return dict.fromkeys([*sounds, "chance"], float("nan"))
     right = {name: float(groove.best_turn(profile(audio, excerpt), wanted) == 0) for name, audio in sounds.items()}
     return {**right, "chance": 1.0 / wanted.beats}
+
+
+def downbeats(excerpt: Excerpt, sounds: Sounds, ear: barlines.Ear) -> dict[str, float]:
+    """1 where the ear hears the bars begin where they were asked for, else 0; NaN for bars of one beat."""
+    bars = barlines.Bars.of(excerpt.frames("beat_phase"), excerpt.frames("bar_phase"))
+    if not 2 <= bars.beats <= barlines.MOST_BEATS:
+        return dict.fromkeys([*sounds, "chance"], float("nan"))
+    heard = {name: F.analyse_tensor(torch.from_numpy(np.ascontiguousarray(one))) for name, one in sounds.items()}
+    right = {name: float(ear.turn(features, bars) == 0) for name, features in heard.items()}
+    return {**right, "chance": 1.0 / bars.beats}
 
 
 def swings(excerpt: Excerpt, heard: dict[str, Times]) -> dict[str, float] | None:
@@ -134,6 +144,8 @@ def measure(bench: Bench) -> dict[str, Any]:
     asked = drummed(twins.of(bench))
     heard: dict[str, dict[str, list[Times]]] = {band.name: {} for band in BANDS}
     right: dict[str, list[float]] = {name: [] for name in ROWS}
+    alike: dict[str, list[float]] = {name: [] for name in ROWS}
+    ear, lessons = listening.bar_ear(bench)
     pairs = []
     for excerpt in bench.track(asked, "timing"):
         sounds = {
@@ -144,14 +156,18 @@ def measure(bench: Bench) -> dict[str, Any]:
         for band in BANDS:
             for name, audio in sounds.items():
                 heard[band.name].setdefault(name, []).append(onsets_ms(audio, band))
-        for name, value in downbeats(excerpt, sounds).items():
-            right[name].append(value)
+        if excerpt.song.path.name not in lessons:
+            for name, value in downbeats(excerpt, sounds, ear).items():
+                right[name].append(value)
+        for name, value in likeness(excerpt, sounds).items():
+            alike[name].append(value)
         clicks = {name: times[-1] for name, times in heard[BANDS[1].name].items()}
         if (pair := swings(excerpt, clicks)) is not None:
             pairs.append(pair)
     return {
         "bands": measure_offsets(asked, heard),
         "downbeats": {name: summary(values, 3) for name, values in right.items()},
+        "likeness": {name: summary(values, 3) for name, values in alike.items()},
         "swing": measure_swing(pairs),
         "clips": len(asked),
     }
@@ -165,7 +181,10 @@ def table(results: dict[str, Any]) -> Table:
         rows.append(
             [f"held-out clips at their own written events: {band}", *_offsets(entry["held-out at its own events"])]
         )
-    right = ", ".join(f"{name} {shown(entry, 2)}" for name, entry in results["downbeats"].items())
+    right, alike = (
+        ", ".join(f"{name} {shown(entry, 2)}" for name, entry in results[key].items())
+        for key in ("downbeats", "likeness")
+    )
     off = ", ".join(f"{name} {shown(entry, 2)}" for name, entry in swing["off"].items())
     kinds = [
         f"{kind} songs: " + ", ".join(f"{name} {shown(entry, 1)}" for name, entry in swing[kind].items())
@@ -175,8 +194,10 @@ def table(results: dict[str, Any]) -> Table:
         f"Targets: p50 {TARGET_P50_MS:g} ms, p95 {TARGET_P95_MS:g} ms, median within {TARGET_MEDIAN_MS:g} ms."
         " The groove: where the same song's written drums gather within a quarter; onsets"
         f" farther than {groove.REACH_MS:g} ms from every place count as astray.",
-        f"Downbeats right (share of {results['clips']} clips whose bars' profile lies best on the song's own"
-        f" elsewhere, unturned): {right}.",
+        f"Downbeats right (share of {results['clips']} clips in which an ear that was trained here on real clips of"
+        f" training songs hears the bars begin where they were asked for): {right}.",
+        "The same groove (share of clips whose bars' profile lies best on the song's own elsewhere, unturned; a clip"
+        f" with other drums need not): {alike}.",
         f"Swing, mean difference from the song's, percent of the pair: {off} (chance: another song's).",
         *(f"Swing of {kind}." for kind in kinds),
     ]
