@@ -29,8 +29,7 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
-from benchmarks import stage
-from benchmarks.soak import conclude, engine_options, in_a_sentence
+from benchmarks import asked, line, stage
 from benchmarks.stage import BlockHost, Played, Score
 from bridge.client import Engine
 from bridge.commands import measure
@@ -218,28 +217,12 @@ def show(found: dict[str, Any], bundle: str) -> None:
 
 @click.command(help=__doc__)
 @click.option("--count", type=click.IntRange(2, 500), default=25, show_default=True, help="Notes a case.")
-@click.option("--bundle", type=click.Path(path_type=Path))
-@click.option("--fake", is_flag=True, help="Counts for no figure.")
 @click.option("--steps", default="1,2,4", show_default=True)
 @click.option("--tempo", type=click.FloatRange(60, 300), default=120.0, show_default=True, help="Quarters a minute.")
-@click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
-@click.option("--json", "as_json", is_flag=True)
-def main(
-    count: int,
-    bundle: Path | None,
-    fake: bool,
-    steps: str,
-    tempo: float,
-    results: Path | None,
-    as_json: bool,
-) -> None:
-    with in_a_sentence():
-        name, options = engine_options(bundle, fake)
-        where = measure.facts(name)
-        found = run(options, count, tuple(int(word) for word in steps.split(",")), tempo)
-    if not as_json:
-        show(found, name)
-    conclude("control_latency", found, where, results, as_json)
+@line.options(with_fake=True)
+def main(count: int, steps: str, tempo: float, **shared: Any) -> None:
+    numbers = tuple(int(word) for word in steps.split(","))
+    asked.run("control_latency", lambda options: run(options, count, numbers, tempo), show, shared)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import click
 import numpy as np
 import soundfile
 
-from benchmarks.rtf import RESULTS
+from benchmarks.line import RESULTS
 from bridge.commands import measure
 from bridge.commands.bundles import bundle_path
 from bridge.demo import LOOP

@@ -20,7 +20,7 @@ import click
 import torch
 from torch import Tensor
 
-from benchmarks.rtf import RESULTS
+from benchmarks.line import RESULTS
 from bridge.commands import measure
 from bridge.commands.bundles import bundle_path
 from engine import bundle as bundles

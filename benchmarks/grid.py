@@ -21,7 +21,7 @@ import click
 import numpy as np
 
 from benchmarks import boundaries, chains
-from benchmarks.rtf import RESULTS
+from benchmarks.line import RESULTS
 from bridge.commands import measure
 from bridge.commands.bundles import bundle_path
 from engine.render.generate import ModelRenderer

@@ -29,10 +29,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from benchmarks import stage
+from benchmarks import asked, line, stage
 from benchmarks.host_process import HostProcess, jack_server
 from benchmarks.host_safety import FEEDS, LONGEST_AFTER_MS, judged
-from benchmarks.soak import conclude, engine_options, in_a_sentence, maybe
+from benchmarks.soak import maybe
 from benchmarks.watcher import Watcher
 from bridge.commands import measure
 from bridge.timeline.cache import EngineSide, Segment
@@ -217,19 +217,10 @@ def show(found: dict[str, Any], bundle: str) -> None:
 @click.option("--minutes", type=click.FloatRange(0.1, 100), default=10.0, show_default=True)
 @click.option("--edits", type=click.IntRange(1, 1000), default=100, show_default=True)
 @click.option("--offsets", type=click.IntRange(1, BLOCK_FRAMES), default=BLOCK_FRAMES, show_default=True)
-@click.option("--bundle", type=click.Path(path_type=Path))
-@click.option("--fake", is_flag=True, help="Counts for no figure.")
 @click.option("--background/--no-background", default=True, show_default=True)
-@click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
-@click.option("--json", "as_json", is_flag=True)
-def main(bundle: Path | None, fake: bool, results: Path | None, as_json: bool, **asked: Any) -> None:
-    with in_a_sentence():
-        name, options = engine_options(bundle, fake)
-        where = measure.facts(name)
-        found = run(options, **asked)
-    if not as_json:
-        show(found, name)
-    conclude("host", found, where, results, as_json)
+@line.options(with_fake=True)
+def main(minutes: float, edits: int, offsets: int, background: bool, **shared: Any) -> None:
+    asked.run("host", lambda options: run(options, minutes, edits, offsets, background), show, shared)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import random
 import time
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from benchmarks import stage
-from benchmarks.soak import conclude, engine_options, in_a_sentence
+from benchmarks import asked, line, stage
 from benchmarks.stage import BlockHost, Played, Score
 from bridge.commands import measure
 from bridge.timeline import layout
@@ -163,19 +161,10 @@ def show(found: dict[str, Any], bundle: str) -> None:
 
 @click.command(help=__doc__)
 @click.option("--count", type=click.IntRange(1, 200), default=50, show_default=True)
-@click.option("--bundle", type=click.Path(path_type=Path))
-@click.option("--fake", is_flag=True, help="Counts for no figure.")
 @click.option("--tempo", type=click.FloatRange(60, 300), default=120.0, show_default=True, help="Quarters a minute.")
-@click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
-@click.option("--json", "as_json", is_flag=True)
-def main(count: int, bundle: Path | None, fake: bool, tempo: float, results: Path | None, as_json: bool) -> None:
-    with in_a_sentence():
-        name, options = engine_options(bundle, fake)
-        where = measure.facts(name)
-        found = run(options, count, tempo)
-    if not as_json:
-        show(found, name)
-    conclude("jump", found, where, results, as_json)
+@line.options(with_fake=True)
+def main(count: int, tempo: float, **shared: Any) -> None:
+    asked.run("jump", lambda options: run(options, count, tempo), show, shared)
 
 
 if __name__ == "__main__":

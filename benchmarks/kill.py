@@ -32,9 +32,8 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks import stage
+from benchmarks import asked, line, stage
 from benchmarks.kill_judge import Turn, border_of, judge, verdicts
-from benchmarks.soak import conclude, engine_options, in_a_sentence
 from benchmarks.stage import BlockHost, Played, Score
 from bridge.commands import measure
 from engine.errors import Unavailable
@@ -138,28 +137,11 @@ def show(found: dict[str, Any], bundle: str) -> None:
 
 @click.command(help=__doc__)
 @click.option("--count", type=click.IntRange(1, 1000), default=100, show_default=True)
-@click.option("--bundle", type=click.Path(path_type=Path))
-@click.option("--fake", is_flag=True, help="Counts for no figure.")
 @click.option("--tempo", type=click.FloatRange(60, 300), default=160.0, show_default=True, help="Quarters a minute.")
 @click.option("--limit-minutes", type=click.FloatRange(1, 200), default=60.0, show_default=True)
-@click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
-@click.option("--json", "as_json", is_flag=True)
-def main(
-    count: int,
-    bundle: Path | None,
-    fake: bool,
-    tempo: float,
-    limit_minutes: float,
-    results: Path | None,
-    as_json: bool,
-) -> None:
-    with in_a_sentence():
-        name, options = engine_options(bundle, fake)
-        where = measure.facts(name)
-        found = run(options, count, tempo, limit_s=60 * limit_minutes)
-    if not as_json:
-        show(found, name)
-    conclude("kill", found, where, results, as_json)
+@line.options(with_fake=True)
+def main(count: int, tempo: float, limit_minutes: float, **shared: Any) -> None:
+    asked.run("kill", lambda options: run(options, count, tempo, limit_s=60 * limit_minutes), show, shared)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks import stage
-from benchmarks.soak import conclude, engine_options, in_a_sentence
+from benchmarks import asked, line, stage
 from benchmarks.stage import BlockHost, Score
 from bridge.client import Engine
 from bridge.commands import measure
@@ -245,22 +244,16 @@ def run(options: list[str], steps: int) -> dict[str, Any]:
     return {"steps": steps, "tempo": TEMPO, **found, "asked_for": verdicts(found, len(read_notes(PERFORMANCE)))}
 
 
+def show(found: dict[str, Any], bundle: str) -> None:
+    names = ("followed", "not_followed", "chance", "next_bar", "stuck", "notes", "missed_frames")
+    measure.print_table(f"a performance over JACK MIDI, {bundle}", names, [[str(found[key]) for key in names]])
+
+
 @click.command(help=__doc__)
-@click.option("--bundle", type=click.Path(path_type=Path))
-@click.option("--fake", is_flag=True, help="Counts for no figure.")
 @click.option("--steps", type=click.IntRange(1, 8), default=2, show_default=True)
-@click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
-@click.option("--json", "as_json", is_flag=True)
-def main(bundle: Path | None, fake: bool, steps: int, results: Path | None, as_json: bool) -> None:
-    with in_a_sentence():
-        name, options = engine_options(bundle, fake)
-        where = measure.facts(name)
-        found = run(options, steps)
-    if not as_json:
-        names = ("followed", "not_followed", "chance", "next_bar", "stuck", "notes", "missed_frames")
-        row = [[str(found[key]) for key in names]]
-        measure.print_table(f"a performance over JACK MIDI, {name}", names, row)
-    conclude("performance", found, where, results, as_json)
+@line.options(with_fake=True)
+def main(steps: int, **shared: Any) -> None:
+    asked.run("performance", lambda options: run(options, steps), show, shared)
 
 
 if __name__ == "__main__":

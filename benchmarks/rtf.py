@@ -22,14 +22,12 @@ from typing import Any, NamedTuple
 import click
 
 from benchmarks import breakdown, floor, line, runtimes
-from benchmarks.line import RESULTS, Found, Told
+from benchmarks.line import Found, Told
 from bridge.commands.measure import SECONDS_PER_BAR
 from engine.errors import AttaccaError
 from engine.resident import Resident
 from engine.runtimes.memory import keep_freed
 from engine.types import Report
-
-__all__ = ["RESULTS"]
 
 BARS, STEPS = (1, 2, 3, 4, 6, 8, 15), (1, 2, 4, 8)
 """1, 2, 4 and 8 bars of 2 s, and 2, 6, 12 and 30 s."""

@@ -19,7 +19,6 @@ results.jsonl. Exit code 1: something asked for is not so.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,13 +28,10 @@ from typing import Any
 
 import click
 
-from benchmarks import listening, stage
-from benchmarks.rtf import RESULTS
+from benchmarks import asked, line, listening, stage
 from benchmarks.stage import BlockHost, Played, Score
 from bridge.client import Engine
 from bridge.commands import measure
-from bridge.commands.bundles import bundle_path
-from bridge.commands.common import print_line
 from engine.errors import AttaccaError
 
 PROMPTS = ("steady house drums with a round bass and chords", "ambient pads, no drums", "lo-fi keys", "funk guitar")
@@ -224,55 +220,19 @@ def show(found: dict[str, Any], bundle: str) -> None:
     )
 
 
-def conclude(name: str, found: dict[str, Any], where: dict[str, Any], results: Path | None, as_json: bool) -> None:
-    """Appends the line (never the fake's, unless `results` says where), and exits with 1 where a verdict is no."""
-    line = {"benchmark": name, **where, **found}
-    if results or where["bundle"] != "fake":
-        measure.append(results or RESULTS, line)
-    if as_json:
-        print_line(line)
-    for asked, so in found["asked_for"].items():
-        click.echo(f"{asked.replace('_', ' ')}: {'yes' if so else 'NO'}", err=as_json)
-    if not all(found["asked_for"].values()):
-        sys.exit(1)
-
-
-@contextmanager
-def in_a_sentence() -> Iterator[None]:
-    """What can go wrong outside of the measured thing ends with one sentence and exit code 2."""
-    try:
-        yield
-    except AttaccaError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
-
-
-def engine_options(bundle: Path | None, fake: bool) -> tuple[str, list[str]]:
-    """The bundle's name, and what `attacca serve` is told."""
-    if fake:
-        return "fake", ["--fake"]
-    path = bundle_path(bundle)
-    return path.name, ["--bundle", str(path)]
-
-
 @click.command(help=__doc__)
 @click.option("--minutes", type=click.FloatRange(0.05, 100), default=10.0, show_default=True)
-@click.option("--bundle", type=click.Path(path_type=Path))
-@click.option("--fake", is_flag=True, help="Counts for no figure.")
 @click.option("--instances", type=click.IntRange(1, len(PROMPTS)), default=1, show_default=True)
 @click.option("--look-ahead", type=click.IntRange(1, 8), default=2, show_default=True, help="Bars.")
 @click.option("--background/--no-background", default=True, show_default=True)
 @click.option("--ordinary", is_flag=True, help="Without SCHED_FIFO.")
-@click.option("--results", type=click.Path(path_type=Path), help="Where the line is appended.")
-@click.option("--json", "as_json", is_flag=True)
-def main(minutes: float, bundle: Path | None, fake: bool, results: Path | None, as_json: bool, **options: Any) -> None:
-    with in_a_sentence():
-        name, words = engine_options(bundle, fake)
-        where = measure.facts(name)
-        found, _ = run(words, minutes, keep_audio=options["instances"] > 1, **options)
-    if not as_json:
-        show(found, name)
-    conclude("soak", found, where, results, as_json)
+@line.options(with_fake=True)
+def main(minutes: float, instances: int, look_ahead: int, background: bool, ordinary: bool, **shared: Any) -> None:
+    def body(options: list[str]) -> dict[str, Any]:
+        found, _ = run(options, minutes, instances, look_ahead, background, keep_audio=instances > 1, ordinary=ordinary)
+        return found
+
+    asked.run("soak", body, show, shared)
 
 
 if __name__ == "__main__":
