@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import mido
@@ -13,24 +12,30 @@ import soundfile
 
 pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-engine[web]'")
 
-from tests.browser import Tab, chromium
-from tests.web_client import Client, Place, talk, web_engine
-from tests.web_pages import BARS, HEAD, PLAYING, SAID, OnPage, all_named, downloaded, pages, request_of
+from tests.browser import Tab
+from tests.web_client import Client, Place, talk
+from tests.web_pages import BARS, HEAD, PLAYING, SAID, OnPage, all_named, downloaded, request_of
 
 pytestmark = pytest.mark.timeout(300)
+BAR_S = 0.3
 
 
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    chromium()
-    with web_engine("--fake-seconds-per-bar", "0.3") as place:
-        yield place
+def test_keys_that_can_do_nothing_yet_say_what_to_do(place: Place, on_page: OnPage) -> None:
+    """Whatever takes other tests have made, this page is told of none."""
 
+    async def work(tab: Tab) -> None:
+        await tab.js("attacca.set({ takes: [], a: null, b: null })")
+        await tab.until("document.querySelector('span#wav')")
+        for letter, says in (
+            (" ", "R renders one"), ("e", "R renders one"), ("d", "R renders one"), ("m", "R renders one"),
+            ("f", "Choose a take"), ("v", "Choose a take"), ("x", "press B on a take"), ("p", "choose one under Plan"),
+        ):  # fmt: skip
+            await tab.js("attacca.set({ message: null })")
+            await tab.key(letter, ord(letter.upper()), letter)
+            await tab.until(f"{SAID}.includes({says!r})")
+        assert await tab.js("attacca.state.takes.length") == 0
 
-@pytest.fixture(scope="module")
-def on_page(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnPage]:
-    with pages(place, tmp_path_factory.mktemp("browser")) as on_page:
-        yield on_page
+    on_page(work)
 
 
 def test_a_musician_draws_asks_listens_and_keeps(place: Place, on_page: OnPage) -> None:

@@ -72,8 +72,14 @@ function other(step) {
   if (next) set({ a: next.id, heard: "a" });
 }
 
+/** Do it where it can be done; else tell how it could. */
+const press = (found, act, otherwise) => (found ? act(found) : say(otherwise));
+const NO_TAKE = "There is no take yet: R renders one.";
+const NO_PLAN = "There is no plan here: choose one under Plan, on the left.";
+const link = (name) => document.querySelector(`a#${name}`);
+
 const KEYS = {
-  " ": toggle,
+  " ": () => press(state.takes.length, () => toggle(), NO_TAKE),
   r: () => (wake(), underWay().length || render()),
   Escape: () => (state.help ? set({ help: false }) : cancel()),
   x: () => hear(state.heard === "a" ? "b" : "a"),
@@ -81,12 +87,12 @@ const KEYS = {
   Home: () => seek(0),
   "[": () => other(-1),
   "]": () => other(1),
-  e: () => state.a && set({ editing: state.editing === state.a ? null : state.a }),
+  e: () => press(state.a, (a) => set({ editing: state.editing === a ? null : a }), NO_TAKE),
   f: () => underWay().length || edit("fill", takeOf(state.a)),
   v: () => underWay().length || edit("vary", takeOf(state.a)),
-  p: () => document.querySelector(".plan .cell[tabindex='0']")?.focus(),
-  d: () => document.querySelector("a#wav")?.click(),
-  m: () => document.querySelector("a#midi")?.click(),
+  p: () => press(document.querySelector(".plan .cell[tabindex='0']"), (cell) => cell.focus(), NO_PLAN),
+  d: () => press(link("wav"), (file) => file.click(), NO_TAKE),
+  m: () => press(link("midi"), (file) => file.click(), link("wav") ? "This take was told no melody: the plan can be downloaded." : NO_TAKE),
   "?": () => set({ help: true }),
 };
 
