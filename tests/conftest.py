@@ -9,12 +9,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from bridge.timeline.cache import EngineSide, PluginSide
 from engine.types import Renderer
+
+if TYPE_CHECKING:
+    from tests.jack_server import JackServer
+    from tests.web_client import Place
+    from tests.web_pages import OnPage
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOP = ROOT / "bridge" / "samples" / "loop_mika.flac"
@@ -62,6 +68,40 @@ def pair(library: ctypes.CDLL) -> Iterator[tuple[object, EngineSide]]:
         engine.publish_map(FOUR.segments())
         core.set(fallback=2)
         yield core, engine
+
+
+@pytest.fixture
+def jack_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    """A JACK server for sound and MIDI of this process and of what it starts; PERIOD of the test module, else 128."""
+    from tests.jack_server import JackServer, jack_or_skip
+
+    jack_or_skip()
+    period = getattr(request.module, "PERIOD", 128)
+    with JackServer.or_skip(f"attacca-{request.path.stem.removeprefix('test_')}-{os.getpid()}", period) as server:
+        for key, value in server.variables.items():
+            monkeypatch.setenv(key, value)
+        monkeypatch.setenv("MIDO_BACKEND", "mido.backends.rtmidi/UNIX_JACK")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A fake engine with the control page, for a browser; a bar takes it the test module's BAR_S."""
+    from tests.browser import chromium
+    from tests.web_client import web_engine
+
+    chromium()
+    with web_engine("--fake-seconds-per-bar", str(request.module.BAR_S)) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def on_page(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnPage]:
+    """Opens the page of the module's `place` and works on it."""
+    from tests.web_pages import pages
+
+    with pages(place, tmp_path_factory.mktemp("browser")) as on_page:
+        yield on_page
 
 
 @pytest.fixture

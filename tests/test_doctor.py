@@ -9,7 +9,6 @@ import resource
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -150,16 +149,6 @@ def test_the_command_tells_all_checks_as_json_and_as_a_table() -> None:
 
 
 # ---- with a JACK server ------------------------------------------------------------------
-
-
-@pytest.fixture
-def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    jack_or_skip()
-    with JackServer.or_skip(f"attacca-doctor-{os.getpid()}") as server:
-        for key, value in server.variables.items():
-            monkeypatch.setenv(key, value)
-        monkeypatch.setenv("MIDO_BACKEND", "mido.backends.rtmidi/UNIX_JACK")
-        yield server
 
 
 def test_a_jack_server_its_ports_and_the_chosen_one(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from engine.errors import BadRequest, Unavailable
 from tests.jack_server import JackServer, jack_or_skip
 from tests.waiting import wait
 
-RATE = 48_000
+RATE, PERIOD = 48_000, 1024
 ROOT = Path(__file__).resolve().parent.parent
 TEMPI = st.sampled_from(["120", "97.3", "0:120,2:61.7", "0:133.333,1+2:88"])
 METERS = st.sampled_from(["4/4", "3/4", "6/8", "0:4/4,2:7/8"])
@@ -83,15 +81,6 @@ def test_a_click_is_short_and_begins_on_its_first_sample() -> None:
 
 
 # ---- on JACK -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    jack_or_skip()
-    with JackServer.or_skip(f"attacca-click-{os.getpid()}", period=1024) as server:
-        for key, value in server.variables.items():
-            monkeypatch.setenv(key, value)
-        yield server
 
 
 class Ear:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +12,9 @@ from bridge.midi.inputs import NoteCollector, open_input
 from bridge.midi.remembered import LAST, open_chosen
 from bridge.midi.settings import load, settings_path
 from engine.errors import BadRequest
-from tests.jack_server import JackServer, jack_or_skip
+from tests.jack_server import JackServer
 from tests.midi_helpers import Keyboard, sounding
 from tests.waiting import WAIT_S, within
-
-
-@pytest.fixture
-def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    jack_or_skip()
-    with JackServer.or_skip(f"attacca-midi-{os.getpid()}") as server:
-        for key, value in server.variables.items():
-            monkeypatch.setenv(key, value)
-        monkeypatch.setenv("MIDO_BACKEND", "mido.backends.rtmidi/UNIX_JACK")
-        yield server
 
 
 def test_a_port_that_vanishes_is_opened_again_when_it_is_back(jack_server: JackServer) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from benchmarks.performance import (
     BARS,
@@ -26,10 +23,11 @@ from benchmarks.performance import (
 from bridge.live.messages import LiveNote
 from engine.controls.midifile import read_melody, read_notes
 from engine.types import Audio
-from tests.jack_server import JackServer, jack_or_skip
+from tests.jack_server import JackServer
 from tests.live_helpers import Coloured, host, stage, wait
 
 PLAYED_AT = 240.0
+PERIOD = 512
 SOME_BARS = 6
 
 
@@ -90,16 +88,6 @@ def test_the_messages_lie_on_the_hosts_bars() -> None:
 
 
 # ---- over a real port --------------------------------------------------------------------
-
-
-@pytest.fixture
-def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    jack_or_skip()
-    with JackServer.or_skip(f"attacca-performance-{os.getpid()}", period=512) as server:
-        for key, value in server.variables.items():
-            monkeypatch.setenv(key, value)
-        monkeypatch.setenv("MIDO_BACKEND", "mido.backends.rtmidi/UNIX_JACK")
-        yield server
 
 
 def test_the_next_bars_are_told_what_was_played_and_a_pulled_cable_leaves_no_note(

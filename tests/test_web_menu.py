@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ import soundfile
 pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-engine[web]'")
 
 from engine.types import SEAM_SECONDS, Audio
-from tests.browser import Tab, chromium
-from tests.web_client import Place, web_engine
+from tests.browser import Tab
+from tests.web_client import Place
 from tests.web_pages import (
     BARS,
     SAID,
@@ -23,29 +22,16 @@ from tests.web_pages import (
     all_named,
     fetched,
     fill_in,
-    pages,
     rendered,
     request_of,
     takes_of,
 )
 
 pytestmark = pytest.mark.timeout(300)
+BAR_S = 0.02
 BAR = 96_000
 SEAM = round(SEAM_SECONDS * 48_000)
 EDIT = "document.querySelector('[data-edit={0}]')"
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    chromium()
-    with web_engine("--fake-seconds-per-bar", "0.02") as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def on_page(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnPage]:
-    with pages(place, tmp_path_factory.mktemp("browser")) as on_page:
-        yield on_page
 
 
 async def sound(tab: Tab, take: str, kind: str = "audio.wav") -> Audio:

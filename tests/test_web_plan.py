@@ -6,18 +6,18 @@ A fake engine answers, so that the test reads in its takes what it was asked for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 pytest.importorskip("aiohttp", reason="no aiohttp here: pip install 'attacca-engine[web]'")
 
-from tests.browser import Tab, chromium
-from tests.web_client import Client, Place, talk, web_engine
-from tests.web_pages import SAID, TAKES, OnPage, all_named, fill_in, pages, rendered, request_of, takes_of
+from tests.browser import Tab
+from tests.web_client import Client, Place, talk
+from tests.web_pages import SAID, TAKES, OnPage, all_named, fill_in, rendered, request_of, takes_of
 
 pytestmark = pytest.mark.timeout(300)
+BAR_S = 0.02
 CELL = "document.querySelectorAll('.plan .cell')"
 SONG = [
     {
@@ -30,19 +30,6 @@ SONG = [
     }
     for k, name in enumerate(("Am", "F", "C", "G"))
 ]
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    chromium()
-    with web_engine("--fake-seconds-per-bar", "0.02") as place:
-        yield place
-
-
-@pytest.fixture(scope="module")
-def on_page(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnPage]:
-    with pages(place, tmp_path_factory.mktemp("browser")) as on_page:
-        yield on_page
 
 
 async def a_planned_take(place: Place, tab: Tab, name: str) -> int:
