@@ -260,3 +260,19 @@ def test_an_earlier_student_meets_its_teacher_half_way():
     expected = 0.5 * (student.output.weight + teacher.output.weight)
     assert torch.allclose(middle.output.weight, expected)
     assert torch.equal(middle.jump_input.weight, student.jump_input.weight)
+
+
+def test_what_has_not_landed_takes_the_rest_of_its_way_at_once():
+    student, given = shortcut.as_student(some_model(1)), some_conditions(6, 16)
+    moved, noise, rest = noise_of(6, 16, 4), noise_of(6, 16, 5), torch.tensor([0.5, 0.5, 0.0, 0.25, 0.5, 0.75])
+    guidance = torch.full((6,), 1.5)
+    found = shortcut.landing(student, moved, noise, rest, 2, guidance, given)
+    assert torch.equal(found[:3], moved[:3])
+    for row in (3, 4, 5):
+        one = slice(row, row + 1)
+        told, left = shortcut.rows(given, one), rest[one]
+        held = jumps.pinned(moved[one], noise[one], left, told)
+        expected = held - left[:, None, None] * jumps.mean_velocity(student, held, left, left, guidance[one], told)
+        torch.testing.assert_close(found[one], expected, rtol=0.05, atol=0.05)
+    found[3:].sum().backward()
+    assert student.output.weight.grad is not None

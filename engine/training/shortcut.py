@@ -4,7 +4,8 @@ Of each batch a quarter learns the velocity (jump 0), a quarter the teacher's ow
 rule), and half longer jumps, each from two halves by the student's moving average (`engine.diffusion.jumps`); half of
 these start where the student itself gets to, not on the data's line (as in self-forcing, Huang et al. 2025).
 Strengths of guidance are drawn anew for each example and are inputs, so that one pass stands for the teacher's two or
-three. Where a jump lands on a clip, `engine.training.adherence` says how far it is from what was asked for.
+three. Where a jump lands on a clip, `engine.training.adherence` says how far it is from what was asked for; a long one
+that ends on the way is followed by one more that lands, so that the first steps answer for the clip as well.
 Without a teacher the student teaches itself: the data give the velocity, its average the rest.
 """
 
@@ -176,15 +177,34 @@ def shortcut_loss(
     most = guidance if guidance.dim() == 1 else (guidance - 1.0).abs().amax(1) + 1.0
     weight = 1.0 / (1.0 + (2.0 * (most - 1.0)).square())  # a goal's own spread grows with guidance
     loss = (each * weight).mean()
-    landed = (jump > 0) & (jump >= time - 1e-4)
-    part = picked(landed, slice(flows, None))
+    judged = jump >= time - 1e-4
+    judged[:flows], judged[short:] = False, True
+    part = picked(judged, slice(flows, None))
     if judges is not None and len(time[part]):
-        made = z[part] - time[part, None, None] * output[part]
-        made = torch.where(new[part] > 0, made, clean[part])
-        errors = judges.errors(made, new[part], rows(given, part), landed[part])
+        made = landing(student, z - jump[:, None, None] * output, noise, time - jump, short, guidance, given)
+        made = torch.where(new[part] > 0, made[part], clean[part])
+        errors = judges.errors(made, new[part], rows(given, part), judged[part])
         parts |= {name: error.sum() / len(clean) for name, error in errors.items()}
         loss = loss + judges.weighted(errors).sum() / len(clean)
     return {"loss": loss, **parts}
+
+
+def landing(
+    student: Denoiser, moved: Tensor, noise: Tensor, rest: Tensor, first: int, guidance: Tensor, given: Conditions
+) -> Tensor:
+    """Clips [B, N, D] from where jumps led; those from row `first` on with a `rest` [B] of the way take it at once."""
+    onward = rest > 1e-4
+    onward[:first] = False
+    part = picked(onward, slice(first, None))
+    if not len(rest[part]):
+        return moved
+    left, told = rest[part].clamp_min(0.0), rows(given, part)
+    held = pinned(moved[part], noise[part], left, told)
+    with autocast(moved.device):
+        last = mean_velocity(student, held, left, left, guidance[part], told).float()
+    landed = moved.clone()
+    landed[part] = held - left[:, None, None] * last
+    return landed
 
 
 def train(
