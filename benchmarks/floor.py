@@ -54,8 +54,9 @@ def products() -> dict[str, list[Callable[[], object]]]:
 def onnx_int8_product() -> Callable[[], object] | None:
     """The product by ONNX Runtime's MatMulInteger; None where onnx or onnxruntime is missing."""
     try:
-        import onnxruntime
         from onnx import TensorProto, helper
+
+        from engine.runtimes.ort import onnxruntime
     except ImportError:
         return None
     kinds = {"a": TensorProto.UINT8, "b": TensorProto.INT8}

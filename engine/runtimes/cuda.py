@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import torch
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from engine.models.load import Networks
 from engine.models.vocoder import Vocoder
 from engine.render.sample import few_step
 from engine.runtimes.base import Check, Draw
+from engine.runtimes.ort import onnxruntime
 
 PROVIDER = "CUDAExecutionProvider"
 KEPT = 8

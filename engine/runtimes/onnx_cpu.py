@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -27,6 +26,7 @@ from engine.models.codec import LATENTS, PATCH
 from engine.models.denoiser import Conditions, Denoiser, jump_features, sinusoid
 from engine.models.vocoder import SPREADS
 from engine.runtimes.base import Check, Draw
+from engine.runtimes.ort import onnxruntime
 
 GRAPHS = ("step", "encode", "prepare", "decode", "vocoder")
 """Those that take longest to open come first."""

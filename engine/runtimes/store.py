@@ -22,13 +22,13 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import onnxruntime
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.bundle import MANIFEST, Bundle, sha256
 from engine.models.load import Networks
 from engine.runtimes.onnx_cpu import GRAPHS
+from engine.runtimes.ort import onnxruntime
 
 EXPORTER = 2
 KEPT = 3

@@ -82,7 +82,7 @@ def check_onnxruntime() -> Line:
         return Line("onnxruntime", "failed", both, "pip uninstall both, then install exactly one.")
     if not there:
         return Line("onnxruntime", "missing", "not installed", "pip install 'attacca-engine[cpu]' (or [gpu]).")
-    import onnxruntime
+    from engine.runtimes.ort import onnxruntime
 
     return Line("onnxruntime", "ok", f"{there[0]} {onnxruntime.__version__}")
 
