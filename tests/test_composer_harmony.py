@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.training.corpus.chordnames import degree_semitones, parse_numeral, span
-from engine.training.corpus.comp import compose_comp, parse_pattern
+from engine.training.corpus.comp import compose_comp
+from engine.training.corpus.comppattern import parse_pattern
 from engine.training.corpus.comptable import ANY_METER, COMPS, FIGURES
 from engine.training.corpus.harmony import compose_chords
 from engine.training.corpus.progressions import EXTRA, SCALES, mode_of, parse_progression, parse_progressions

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.training.corpus import keyplan
-from engine.training.corpus.compose import compose, excerpt, sketch_song
+from engine.training.corpus.compose import compose, sketch_song
+from engine.training.corpus.excerpt import excerpt
 from engine.training.corpus.progressions import SCALES
 from engine.training.corpus.song import Section, Song
 from engine.training.corpus.styletable import load_styles

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.training.corpus.captions import caption, make_tags, style_phrases
+from engine.training.corpus.counter import compose_counter
 from engine.training.corpus.harmony import compose_chords
 from engine.training.corpus.ladder import Ladder
-from engine.training.corpus.melody import compose_counter, compose_melody
+from engine.training.corpus.melody import compose_melody
 from engine.training.corpus.motif import MotifNote, cells_for, make_motif, operate, parse_cell, reshaped
 from engine.training.corpus.progressions import SCALES
 from engine.training.corpus.song import ChordSpan, NoteEvent, Part, Section

@@ -8,7 +8,8 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from engine.training.corpus.compose import compose, excerpt, sketch_song, style_names
+from engine.training.corpus.compose import compose, sketch_song, style_names
+from engine.training.corpus.excerpt import excerpt
 from engine.training.corpus.song import Song
 from engine.training.corpus.styletable import load_styles, parse_style
 from engine.types import PART_NAMES

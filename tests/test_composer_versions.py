@@ -14,13 +14,15 @@ import pytest
 
 from engine.training.corpus import annotate, tempomap, variation
 from engine.training.corpus import measures as m
-from engine.training.corpus.compose import COMPOSER, VERSIONS, compose, excerpt
+from engine.training.corpus.compose import COMPOSER, VERSIONS, compose
 from engine.training.corpus.drums import DrumHit
+from engine.training.corpus.excerpt import excerpt
 from engine.training.corpus.mix import render_song, song_frames
+from engine.training.corpus.placing import attack_frame
 from engine.training.corpus.sample import SongJob, choose_excerpt, described
 from engine.training.corpus.song import ChordSpan, NoteEvent, Part, Section, Song
 from engine.training.corpus.soundfonts import find_soundfonts
-from engine.training.corpus.synth import Synth, attack_frame
+from engine.training.corpus.synth import Synth
 from engine.training.corpus.targets import targets
 from tests.handmade_song import handmade_song
 

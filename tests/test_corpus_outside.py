@@ -14,10 +14,10 @@ from engine.training.corpus.build import build, jobs
 from engine.training.corpus.levels import block_power, k_weighted
 from engine.training.corpus.outside import Outside
 from engine.training.corpus.patches import BANK_SIZE, KINDS, bank, is_held_out
+from engine.training.corpus.placing import attack_frame
 from engine.training.corpus.song import NoteEvent, Part, Song
 from engine.training.corpus.sources import Rack, Sources, choose
 from engine.training.corpus.styletable import STYLE_NAMES
-from engine.training.corpus.synth import attack_frame
 from tests.handmade_song import handmade_song
 
 RATE = 48_000

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from engine.training.corpus import levels
-from engine.training.corpus.mix import Mixed, polyphony_db, render_song, song_frames
+from engine.training.corpus.channels import polyphony_db
+from engine.training.corpus.mix import Mixed, render_song, song_frames
 from engine.training.corpus.partition import split_groups
+from engine.training.corpus.placing import attack_frame, event_frame
 from engine.training.corpus.song import NoteEvent, Part
 from engine.training.corpus.soundfonts import find_soundfonts
-from engine.training.corpus.synth import Synth, attack_frame, event_frame
+from engine.training.corpus.synth import Synth
 from tests.handmade_song import handmade_song
 
 

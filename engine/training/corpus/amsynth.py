@@ -17,14 +17,13 @@ from scipy.signal import butter, sosfilt
 
 from engine.errors import Unavailable
 from engine.training.corpus.amsynth_bank import AmsynthPatch
-from engine.training.corpus.levels import RATE_HZ
+from engine.training.corpus.levels import RATE_HZ, Stem
 from engine.training.corpus.played import Played, middle_key, played
 from engine.training.corpus.song import Part
 from engine.training.corpus.sweep import swept
 from engine.training.corpus.synth import Calibration
 from engine.training.corpus.synths import TEST_FRAMES, measured_of, octave_of
 
-Stem = NDArray[np.float32]
 Curve = NDArray[np.float32]
 PLUGIN = Path("/usr/lib/vst/amsynth_vst.so")
 PACKAGE = "amsynth (and pip install dawdreamer)"

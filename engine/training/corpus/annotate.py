@@ -15,9 +15,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from engine.training.corpus import tempomap
-from engine.training.corpus.levels import RATE_HZ, block_power
+from engine.training.corpus.levels import RATE_HZ, Stem, block_power
 from engine.training.corpus.song import NoteEvent, Song
-from engine.training.corpus.synth import Stem
 from engine.types import PART_NAMES
 
 HOP = 512

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from engine.errors import Unavailable
 from engine.training.corpus.csound_bank import CsoundPatch
+from engine.training.corpus.levels import Stem
 from engine.training.corpus.orchestra import AFTER, BEFORE, BLOCK, HEADER, KINDS, PRE_ROLL, RATE_HZ
 from engine.training.corpus.played import Played, middle_key, played
 from engine.training.corpus.song import Part
 from engine.training.corpus.synth import Calibration
 from engine.training.corpus.synths import TEST_FRAMES, lowest_octaves, measured_of, octave_of
 
-Stem = NDArray[np.float32]
 Curve = NDArray[np.float32]
 PACKAGE = "csound"
 _SECONDS_ALLOWED = 600

@@ -9,12 +9,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from engine.training.corpus.csound import Stem, perform
+from engine.training.corpus.csound import perform
 from engine.training.corpus.csound_bank import CsoundPatch
-from engine.training.corpus.levels import RATE_HZ, block_power, from_db, k_weighted
+from engine.training.corpus.levels import RATE_HZ, Stem, block_power, from_db, k_weighted
 from engine.training.corpus.orchestra import KIT, PRE_ROLL
+from engine.training.corpus.placing import Hit, attack_frame, place_hits, trimmed
 from engine.training.corpus.song import Part
-from engine.training.corpus.synth import Hit, attack_frame, place_hits, trimmed, wanted_drum_db
+from engine.training.corpus.synth import wanted_drum_db
 
 _SLOT_SECONDS = 1.5
 _LAYERS = (0.4, 0.7, 1.0)

@@ -13,6 +13,8 @@ from scipy.signal import sosfilt
 
 Floats = NDArray[np.float32]
 Gains = NDArray[np.float32]
+Stem = NDArray[np.float32]
+"""Sound [2, frames] at RATE_HZ."""
 
 RATE_HZ = 48_000
 _BLOCK = 256

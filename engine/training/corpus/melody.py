@@ -11,13 +11,12 @@ from zlib import crc32
 import numpy as np
 
 from engine.training.corpus.chordwalk import ChordWalk, groups_of
-from engine.training.corpus.counter import compose_counter
 from engine.training.corpus.ladder import Ladder
+from engine.training.corpus.melodybar import MAX_NOTES, Context, capped, closed, laid, level_of
 from engine.training.corpus.motif import (
     SCHEMES,
     Cell,
     Motif,
-    MotifNote,
     cells_for,
     make_motif,
     neutral_cells,
@@ -30,16 +29,10 @@ from engine.training.corpus.stylekeys import section_family, style_key
 if TYPE_CHECKING:
     from engine.training.corpus.styletable import Style
 
-__all__ = ["compose_counter", "compose_melody"]
-
 _LITERAL = {"loop": 0.6, "song": 0.35, "through": 0.2, "jazz": 0.05}
 _CHORD_TONE = {"jazz": 0.35, "bossa": 0.35, "funk": 0.4, "soul": 0.48, "lofi": 0.5, "boombap": 0.48, "prog": 0.65,
                "downtempo": 0.58, "house": 0.55, "afro": 0.6, "rock": 0.62, "ambient": 0.85, "techno": 0.85, "piano": 0.82, "folk": 0.78, "cinematic": 0.72}  # fmt: skip
-_CHROMATIC = {"jazz": 0.3, "bossa": 0.12, "soul": 0.1, "lofi": 0.06, "funk": 0.1, "boombap": 0.08}
-_GRACE = {"balkan": 0.2, "folk": 0.06, "lofi": 0.08, "soul": 0.08, "piano": 0.04}
-_SOFT = frozenset({"ambient", "piano", "lofi", "folk", "bossa", "downtempo"})
 _CENTRE = {"verse": 0.42, "chorus": 0.58, "bridge": 0.52, "solo": 0.6, "pre": 0.5}
-_MAX_NOTES = (2, 4, 8, 12, 16)  # a bar, by intensity
 
 
 @dataclass(slots=True)
@@ -51,20 +44,6 @@ class _Material:
     resting: frozenset[int]
     centre: float
     phrases: dict[int, tuple[tuple[object, ...], int, list[list[NoteEvent]]]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Context:
-    """Everything that stays the same while one lead is written."""
-
-    style: Style
-    key: str
-    walk: ChordWalk
-    ladder: Ladder
-    intensity: Sequence[int]
-    cells: list[Cell]
-    rng: np.random.Generator
-    chord_tone: float
 
 
 def compose_melody(
@@ -92,7 +71,7 @@ def compose_melody(
     ladder = Ladder(key_root, mode, style.melody_range, key)
     unknown = groups is None and beats == (4, 4, 4) and ((6, 8) in {m for m, _ in style.meters})
     cells = neutral_cells() if unknown else cells_for(style.melody_cells, steps_per_bar, walk.groups)
-    context = _Context(style, key, walk, ladder, intensity, cells, rng, _CHORD_TONE.get(key, 0.72))
+    context = Context(style, key, walk, ladder, intensity, cells, rng, _CHORD_TONE.get(key, 0.72))
     base = int(rng.integers(2**31))
     shared: dict[str, _Material] = {}
     notes: list[NoteEvent] = []
@@ -106,7 +85,7 @@ def compose_melody(
     return _monophonic(notes)
 
 
-def _material(context: _Context, family: str, rng: np.random.Generator) -> _Material:
+def _material(context: Context, family: str, rng: np.random.Generator) -> _Material:
     """New motifs for a section family."""
     cells = [context.cells[i] for i in rng.permutation(len(context.cells))[:2]]
     cells = [reshaped(cell, rng) if rng.random() < 0.45 else cell for cell in cells]
@@ -121,7 +100,7 @@ def _material(context: _Context, family: str, rng: np.random.Generator) -> _Mate
     return _Material(motifs, scheme, _resting_bars(context, cells, rng), centre)
 
 
-def _resting_bars(context: _Context, cells: Sequence[Cell], rng: np.random.Generator) -> frozenset[int]:
+def _resting_bars(context: Context, cells: Sequence[Cell], rng: np.random.Generator) -> frozenset[int]:
     """Bars of a four-bar phrase that stay empty, so that cells and bars together rest as the style does."""
     steps = context.walk.steps
     sounding = sum(min(1.0, sum(length for _, length in cell) / steps) for cell in cells) / len(cells)
@@ -133,7 +112,7 @@ def _resting_bars(context: _Context, cells: Sequence[Cell], rng: np.random.Gener
     return {0: frozenset(), 1: frozenset({3 if rng.random() < 0.7 else 1}), 3: frozenset({1, 2, 3})}[count]
 
 
-def _sing(context: _Context, section: Section, material: _Material, last: int | None) -> list[NoteEvent]:
+def _sing(context: Context, section: Section, material: _Material, last: int | None) -> list[NoteEvent]:
     """One section, four bars at a time; phrases 0 and 1 are question and answer of an eight-bar period."""
     walk, rng = context.walk, context.rng
     notes: list[NoteEvent] = []
@@ -165,7 +144,7 @@ def _shifted(note: NoteEvent, by: float) -> NoteEvent:
     return NoteEvent(note.beat + by, note.length, note.pitch, note.velocity, note.offset_ms)
 
 
-def _harmony(context: _Context, first: int, bars: int) -> tuple[object, ...]:
+def _harmony(context: Context, first: int, bars: int) -> tuple[object, ...]:
     """What a phrase's chords are against their key, so that it is known again in another one."""
     walk, root = context.walk, context.ladder.key_root
     spans = [walk.at(walk.beat(first + b, s)) for b in range(bars) for s in (0, walk.steps // 2)]
@@ -183,12 +162,12 @@ def _nearest_shift(ladder: Ladder, stored: tuple[tuple[object, ...], int, list[l
     return shift if ladder.low <= min(pitches) + shift and max(pitches) + shift <= ladder.high else 0
 
 
-def _again(context: _Context, stored: list[list[NoteEvent]], first: int, shift: int = 0) -> list[list[NoteEvent]]:
+def _again(context: Context, stored: list[list[NoteEvent]], first: int, shift: int = 0) -> list[list[NoteEvent]]:
     """A phrase as before, in the section's key, its loudness following the new bars."""
     start = context.walk.beat(first)
     out = []
     for place, bar in enumerate(stored):
-        level = _level(context, first + place)
+        level = level_of(context, first + place)
         kept = bar if level > 1 else bar[:2]
         velocity = int(context.rng.integers(-4, 5))
         out.append(
@@ -200,12 +179,8 @@ def _again(context: _Context, stored: list[list[NoteEvent]], first: int, shift: 
     return out
 
 
-def _level(context: _Context, bar: int) -> int:
-    return context.intensity[bar] if bar < len(context.intensity) else 3
-
-
 def _phrase(
-    context: _Context, material: _Material, first: int, bars: int, half: int, last: int | None
+    context: Context, material: _Material, first: int, bars: int, half: int, last: int | None
 ) -> list[list[NoteEvent]]:
     """Up to four bars after the scheme; ends open (half 0) or closed (half 1) on a stable degree."""
     rng, steps = context.rng, context.walk.steps
@@ -213,7 +188,7 @@ def _phrase(
     sounding = [b for b in range(bars) if b not in material.resting] or [0]
     out: list[list[NoteEvent]] = []
     for place in range(bars):
-        level = _level(context, first + place)
+        level = level_of(context, first + place)
         if place not in sounding or (level == 1 and place % 2 and rng.random() < 0.5):
             out.append([])
             continue
@@ -221,108 +196,18 @@ def _phrase(
         motif = material.motifs[label.upper()]
         if label.islower() or (half and place == sounding[-1] and rng.random() < 0.5):
             motif = varied(motif, steps, context.style.contour, rng)
-        motif = _capped(motif, _MAX_NOTES[level - 1], context.walk)
+        motif = capped(motif, MAX_NOTES[level - 1], context.walk)
         lift = (1 if place == 2 else 0) + (
             1 if half and place in (0, 1) else 0
         )  # the period's peak lies past its middle
         motif = tuple(n for n in motif if n.pos < steps)
-        bar = _lay(context, motif, first + place, anchor + lift, last)
+        bar = laid(context, motif, first + place, anchor + lift, last)
         if bar and place == sounding[-1]:
-            bar = _close(context, bar, first + place, half)
+            bar = closed(context, bar, first + place, half)
         if bar:
             last = bar[-1].pitch
         out.append(bar)
     return out
-
-
-def _capped(motif: Motif, most: int, walk: ChordWalk) -> Motif:
-    """At most so many notes: weak ones go and the note before sings on."""
-    if len(motif) <= most:
-        return motif
-    strong = sorted(motif, key=lambda n: (-walk.weight(n.pos), -n.length, n.pos))[:most]
-    kept = sorted(strong, key=lambda n: n.pos)
-    ends = [n.pos for n in kept[1:]] + [walk.steps]
-    return tuple(MotifNote(n.pos, min(e - n.pos, 2 * n.length), n.offset) for n, e in zip(kept, ends, strict=True))
-
-
-def _lay(context: _Context, motif: Motif, bar: int, anchor: int, last: int | None) -> list[NoteEvent]:
-    """A motif on the ladder over this bar's chords: strong notes bend to chord tones."""
-    walk, rng, key = context.walk, context.rng, context.key
-    notes: list[NoteEvent] = []
-    previous, before = last, 0
-    for i, n in enumerate(motif):
-        beat = walk.beat(bar, n.pos)
-        chord = walk.at(beat)
-        firm = rng.random() < _pull(walk, n) * context.chord_tone
-        move = n.offset - motif[i - 1].offset if i else None
-        pitch = context.ladder.place(anchor + n.offset, chord, previous, before, firm, n.length * walk.step, move)
-        before = 0 if previous is None else pitch - previous
-        previous = pitch
-        length = n.length * walk.step
-        notes.append(NoteEvent(beat, length, pitch, _velocity(context, bar, n.pos)))
-    return _grace(context, _approached(context, notes, key), key)
-
-
-def _pull(walk: ChordWalk, note: MotifNote) -> float:
-    """How surely a note must be a chord tone: the bar's two heavy places, then long notes, then other beats."""
-    middle = sum(walk.groups[: (len(walk.groups) + 1) // 2])
-    if note.pos in (0, middle):
-        return 1.0
-    if note.length >= 6:
-        return 0.7
-    return 0.3 if walk.weight(note.pos) == 2 else 0.1
-
-
-def _velocity(context: _Context, bar: int, pos: int) -> int:
-    base = 72 if context.key in _SOFT else 86
-    accent = (0, 2, 5, 8)[context.walk.weight(pos)]
-    return int(np.clip(base + accent + 5 * (_level(context, bar) - 3) + context.rng.normal(0, 4), 24, 124))
-
-
-def _approached(context: _Context, notes: list[NoteEvent], key: str) -> list[NoteEvent]:
-    """Short weak notes before a strong one slide in by a semitone, in styles that do so."""
-    chance = _CHROMATIC.get(key, 0.0)
-    out = list(notes)
-    for i in range(1, len(out) - 1):
-        note, goal = out[i], out[i + 1]
-        if (
-            note.length <= 2 * context.walk.step
-            and 2 < abs(goal.pitch - note.pitch) < 5
-            and context.rng.random() < chance
-        ):
-            side = 1 if note.pitch > goal.pitch else -1
-            out[i] = NoteEvent(note.beat, note.length, goal.pitch + side, note.velocity - 4)
-    return out
-
-
-def _grace(context: _Context, notes: list[NoteEvent], key: str) -> list[NoteEvent]:
-    """Grace notes: half a step of the grid, a scale step beside the note they lean on."""
-    chance = _GRACE.get(key, 0.0)
-    out: list[NoteEvent] = []
-    for note in notes:
-        short = context.walk.step / 2
-        if note.length >= 4 * short and context.rng.random() < chance:
-            neighbour = context.ladder.neighbour(
-                note.pitch,
-                context.walk.at(note.beat),
-                -1 if note.pitch > context.ladder.low + 2 and key != "balkan" else 1,
-            )
-            neighbour = min(neighbour, context.ladder.high)
-            out.append(NoteEvent(note.beat, short, neighbour, max(20, note.velocity - 14)))
-            note = NoteEvent(note.beat + short, note.length - short, note.pitch, note.velocity)
-        out.append(note)
-    return out
-
-
-def _close(context: _Context, bar: list[NoteEvent], number: int, half: int) -> list[NoteEvent]:
-    """The phrase's last note on a stable degree (2, 5, 7 when open; 1, 3, 5 when closed), and longer."""
-    walk = context.walk
-    note = bar[-1]
-    open_end = half == 0
-    pitch = context.ladder.stable(note.pitch, walk.at(note.beat), context.style.stable_degrees, open_end, context.rng)
-    room = walk.beat(number + 1) - note.beat
-    length = min(room, max(note.length, 4 * walk.step)) if context.style.kind != "loop" else note.length
-    return [*bar[:-1], NoteEvent(note.beat, length, pitch, note.velocity)]
 
 
 def _under_fill(

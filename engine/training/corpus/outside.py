@@ -16,10 +16,10 @@ from engine.errors import BadRequest, Unavailable
 from engine.training.corpus import amsynth, amsynth_bank, csound, csound_bank, csound_kit, orchestra
 from engine.training.corpus.amsynth_bank import AmsynthPatch
 from engine.training.corpus.csound_bank import CsoundPatch
+from engine.training.corpus.levels import Stem
 from engine.training.corpus.patches import bank
 from engine.training.corpus.song import Part
 
-Stem = NDArray[np.float32]
 Curve = NDArray[np.float32]
 Outside = CsoundPatch | AmsynthPatch
 SYNTHS = ("csound", "amsynth")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.training.corpus.placing import event_frame
 from engine.training.corpus.song import NoteEvent, Part
-from engine.training.corpus.synth import event_frame
 
 _SHORTEST_FRAMES = 480
 _MONO = frozenset({"bass", "lead", "counter"})

@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 
 from engine.models import features
 from engine.training.corpus import annotate as labels
-from engine.training.corpus.compose import COMPOSER, compose, excerpt
+from engine.training.corpus.compose import COMPOSER, compose
+from engine.training.corpus.excerpt import excerpt
 from engine.training.corpus.levels import RATE_HZ
 from engine.training.corpus.mix import Mixed, render_song, song_frames
 from engine.training.corpus.song import Song

@@ -15,12 +15,13 @@ from functools import lru_cache
 import numpy as np
 
 from engine.training.corpus import outside, synths
+from engine.training.corpus.levels import Stem
 from engine.training.corpus.outside import Outside
 from engine.training.corpus.patches import Patch, bank, patch
 from engine.training.corpus.song import Part, Song
 from engine.training.corpus.soundfonts import SoundFont, find_held_out, find_soundfonts
 from engine.training.corpus.sweep import Curve, cutoff_curve, swept
-from engine.training.corpus.synth import Stem, Synth
+from engine.training.corpus.synth import Synth
 
 ELECTRONIC = frozenset(
     {"house", "techno", "drum and bass", "trap", "synthwave", "ambient", "downtempo", "lo-fi hip hop", "indie pop"}

@@ -9,21 +9,17 @@ measured lag. Levels are calibrated, so that `gain_db` means the same for every 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import floor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.errors import Unavailable
-from engine.training.corpus.levels import RATE_HZ, block_power, from_db, k_weighted
+from engine.training.corpus.levels import RATE_HZ, Stem, block_power, from_db, k_weighted
+from engine.training.corpus.placing import Hit, attack_frame, event_frame, place_hits, trimmed
 from engine.training.corpus.song import NoteEvent, Part
 from engine.training.corpus.soundfonts import INSTALL_HINT
-
-Stem = NDArray[np.float32]
 
 WARNINGS = 2
 BLOCK = 64
@@ -36,7 +32,6 @@ MAX_LAG_FRAMES = 720
 _HIT_SECONDS = 3.0
 _VELOCITY_STEP = 16
 _HITS_KEPT = 1500
-_CHOKES = {42: 0, 44: 0, 46: 0, 80: 1, 81: 1}
 _SENT_CONTROLLERS = frozenset({1, 2, 11, 64, 65, 66, 67, 71, 74})
 _KICK_DB = {35: 0.0, 36: 0.0}
 _DRUM_DB = _KICK_DB | {
@@ -47,31 +42,12 @@ _DRUM_DB = _KICK_DB | {
 _PERCUSSION_DB = -11.0
 
 
-def event_frame(beat: float, offset_ms: float, tempo: float) -> int:
-    """Sample of an event: round(48000 (60 / tempo beat + offset / 1000)), halves up."""
-    return floor(RATE_HZ * (60.0 / tempo * beat + offset_ms / 1000.0) + 0.5)
-
-
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What was measured of one instrument. lag_frames: note-on to attack; gain: to reference."""
 
     lag_frames: int
     gain: float
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A drum one-shot [2, frames], calibrated; `onset` is the frame of its attack."""
-
-    audio: Stem
-    onset: int
-
-
-def attack_frame(audio: Stem, within_frames: int = 3840) -> int:
-    """First frame of audio [2, frames] at a tenth of the peak of its first `within_frames`."""
-    level = np.abs(audio[:, :within_frames]).max(axis=0)
-    return int(np.argmax(level >= 0.1 * level.max())) if len(level) and level.max() > 0 else 0
 
 
 def _burst_level_db(audio: Stem, window: int) -> float:
@@ -270,57 +246,6 @@ class Synth:
 def wanted_drum_db(key: int) -> float:
     """K-weighted level that a stroke of a General MIDI drum key has at velocity 110."""
     return REFERENCE_DB + 6.0 + _DRUM_DB.get(key, _PERCUSSION_DB)
-
-
-def place_hits(notes: list[NoteEvent], hit: Callable[[int, int], Hit], tempo: float, frames: int) -> Stem:
-    """One-shots [2, frames] of `hit(key, velocity)` with their attacks at the notes' exact samples; hats choke."""
-    out = np.zeros((2, frames), np.float32)
-    placed = [(event_frame(n.beat, n.offset_ms, tempo), n) for n in notes]
-    placed.sort(key=lambda item: item[0])
-    stops = _choke_frames(placed)
-    for index, (frame, note) in enumerate(placed):
-        struck = hit(note.pitch, note.velocity)
-        audio = struck.audio
-        if index in stops:
-            audio = _faded(audio, struck.onset + stops[index] - frame)
-        _add_at(out, audio, frame - struck.onset)
-    return out
-
-
-def trimmed(audio: Stem) -> Stem:
-    """Without what lies 60 dB below the peak at the end; the cut is faded over 10 ms."""
-    level = np.abs(audio).max(axis=0)
-    heard = np.flatnonzero(level > level.max() * 1e-3)
-    return _faded(audio, int(heard[-1]) + 480) if len(heard) else audio[:, :1]
-
-
-def _faded(audio: Stem, end: int, fade: int = 480) -> Stem:
-    """Copy that ends at frame `end` with a linear fade of up to 10 ms."""
-    end = max(1, min(end, audio.shape[1]))
-    fade = min(fade, end)
-    cut = audio[:, :end].copy()
-    cut[:, end - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
-    return cut
-
-
-def _add_at(target: Stem, audio: Stem, start: int) -> None:
-    first, last = max(0, start), min(target.shape[1], start + audio.shape[1])
-    if last > first:
-        target[:, first:last] += audio[:, first - start : last - start]
-
-
-def _choke_frames(placed: list[tuple[int, NoteEvent]]) -> dict[int, int]:
-    """Index of a hit -> frame at which the next one of its choke group silences it."""
-    stops: dict[int, int] = {}
-    sounding: dict[int, int] = {}
-    for index, (frame, note) in enumerate(placed):
-        group = _CHOKES.get(note.pitch)
-        if group is None:
-            continue
-        if group in sounding:
-            stops[sounding[group]] = frame + 240
-        sounding[group] = index
-    return stops
 
 
 def _schedule(part: Part, tempo: float, lag_frames: int) -> list[tuple[int, int, str, int, int]]:

@@ -7,14 +7,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.training.corpus.levels import RATE_HZ, block_power, from_db, k_weighted
+from engine.training.corpus.levels import RATE_HZ, Stem, block_power, from_db, k_weighted
 from engine.training.corpus.patches import Patch
+from engine.training.corpus.placing import attack_frame
 from engine.training.corpus.played import middle_key, played
 from engine.training.corpus.song import Part
-from engine.training.corpus.synth import MAX_LAG_FRAMES, REFERENCE_DB, Calibration, attack_frame
+from engine.training.corpus.synth import MAX_LAG_FRAMES, REFERENCE_DB, Calibration
 from engine.training.corpus.voice import SWEEP_HOP, play
 
-Stem = NDArray[np.float32]
 Curve = NDArray[np.float32]
 TEST_FRAMES = 24_000
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 RATE_HZ = 48_000
 SWEEP_HOP = 64
@@ -213,6 +212,3 @@ def play(
                     out[1, spot] += loud * level * y
             level = wanted
             at += _CONTROL
-
-
-Stem = NDArray[np.float32]

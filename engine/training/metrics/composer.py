@@ -70,7 +70,8 @@ def seed_for(target: Target) -> int:
 
 def compose_for(target: Target) -> Song:
     """Whole bars of about the target's seconds from the middle of a fresh song, in its tempo and key."""
-    from engine.training.corpus.compose import compose, excerpt
+    from engine.training.corpus.compose import compose
+    from engine.training.corpus.excerpt import excerpt
 
     song = compose(seed_for(target), target.style)
     shift = (target.key_root - song.key_root + 6) % 12 - 6
