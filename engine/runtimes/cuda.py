@@ -17,14 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.diffusion import restart
 from engine.errors import Unavailable
-from engine.models.codec import Codec
 from engine.models.denoiser import Conditions, Denoiser, usual_strengths
 from engine.models.load import Networks
-from engine.models.vocoder import Vocoder
 from engine.render.sample import few_step
 from engine.runtimes.base import Check, Draw
+from engine.runtimes.eager import TorchRuntime
 from engine.runtimes.ort import onnxruntime
 
 PROVIDER = "CUDAExecutionProvider"
@@ -68,16 +66,16 @@ class Captured:
         return self.output.clone()
 
 
-class TorchCuda:
-    """`engine.runtimes.base.Runtime` over copies of the networks on the GPU, the denoiser in float16 by autocast."""
+class TorchCuda(TorchRuntime):
+    """Copies of the networks on the GPU, the denoiser in float16 by autocast; `resample` alone is the processor's."""
 
     name = "torch-cuda"
+    device = "cuda"
 
     def __init__(self, networks: Networks) -> None:
-        self.threads = torch.get_num_threads()
-        self.networks = networks
-        self.codec: Codec = copy.deepcopy(networks.codec).cuda()
-        self.vocoder: Vocoder = copy.deepcopy(networks.vocoder).cuda()
+        super().__init__(networks)
+        self.codec = copy.deepcopy(networks.codec).cuda()
+        self.vocoder = copy.deepcopy(networks.vocoder).cuda()
         self.student: Denoiser = copy.deepcopy(networks.student).cuda()
         self.captured: dict[tuple[object, ...], Captured] = {}
 
@@ -104,22 +102,3 @@ class TorchCuda:
         made = self.captured[key](inputs).cpu()
         check()
         return made
-
-    def resample(
-        self, given: Conditions, held: Tensor, draw: Draw, place: int, steps: int, guidance: Tensor, check: Check
-    ) -> Tensor:
-        """See `engine.diffusion.restart`; on the processor."""
-        return restart.sample(self.networks.student, given, held, draw, place, steps, guidance, check)
-
-    @torch.no_grad()
-    def encode(self, features: Tensor) -> Tensor:
-        return self.codec.encode(features.cuda()).cpu()
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        return self.codec.decode(latents.cuda()).cpu()
-
-    @torch.no_grad()
-    def levels(self, mel: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
-        level, spread = self.vocoder(mel.cuda(), low.cuda())
-        return level.cpu(), spread.cpu()
