@@ -15,7 +15,8 @@ help:
 	@echo "make lint    the linter and the type checker alone;  make format repairs what it can"
 	@echo "make plugin  the plugin as VST3, CLAP and LV2, built and installed for this user; needs g++ and dpf-source"
 	@echo "make bench   five minutes of speed, latency, deadlines and growth, then docs/benchmarks.md; on free cores"
-	@echo "make soak    10 minutes of blocks on time while the engine renders, then 100 engines killed; half an hour"
+	@echo "make soak    10 minutes of blocks on time while the engine renders, 100 engines killed (half an hour), 10 minutes of"
+	@echo "             the host on JACK and 100 edits of its chain, a performance played in by MIDI (half an hour); on free cores"
 	@echo "make train   MINUTES=75: corpus, codec, teacher, student, evaluation, bundle"
 	@echo "make clean   removes what was built;  make distclean also .venv"
 
@@ -54,6 +55,8 @@ bench: $(VENV)/.ready
 soak: $(VENV)/.ready
 	$(PY) -m benchmarks.soak --minutes 10
 	$(PY) -m benchmarks.kill --count 100
+	$(PY) -m benchmarks.host --minutes 10
+	$(PY) -m benchmarks.performance
 
 train: $(VENV)/.ready
 	$(PY) -m bridge.cli train --budget-minutes $(MINUTES) --out work/bundle

@@ -12,40 +12,48 @@ import pytest
 pytest.importorskip("pedalboard", reason="needs the extra 'host'")
 
 from benchmarks import report
-from benchmarks.host import PERIOD, RATE_HZ, clicks, compared, on_time, safety, tone
+from benchmarks.host import PERIOD, RATE_HZ, clicks, compared, exact, on_time, safety, tone
 from benchmarks.host_safety import FEEDS
 from plugin_host.player import fade_in
 
-CACHE = np.random.default_rng(3).uniform(-0.5, 0.5, (400 * PERIOD, 2)).astype(np.float32)
-RISE = fade_in(PERIOD, 240)[:, None]
+PERIODS = (128, PERIOD)
 
 
-def lost(heard: Any, at: int, periods: int) -> Any:
+def cache(period: int) -> Any:
+    return np.random.default_rng(3).uniform(-0.5, 0.5, (400 * period, 2)).astype(np.float32)
+
+
+def lost(heard: Any, at: int, periods: int, period: int) -> Any:
     """A recording in which the server lost some periods: what follows fades in."""
-    rest = heard[(at + periods) * PERIOD :].copy()
-    rest[:PERIOD] *= RISE
-    return np.concatenate([heard[: at * PERIOD], rest])
+    rest = heard[(at + periods) * period :].copy()
+    rest[:period] *= fade_in(period, 240)[:, None]
+    return np.concatenate([heard[: at * period], rest])
 
 
-def test_a_recording_is_the_caches_period_by_period() -> None:
-    whole = {"exact_periods": 400, "faded_periods": 0, "lost": 0, "unequal_periods": 0}
-    assert compared(CACHE, CACHE) == whole
-    assert compared(CACHE, CACHE[: 300 * PERIOD]) == {**whole, "exact_periods": 300}
-    assert compared(CACHE[: 300 * PERIOD], CACHE) == {**whole, "exact_periods": 300}
+@pytest.mark.parametrize("period", PERIODS)
+def test_a_recording_is_the_caches_period_by_period(period: int) -> None:
+    whole, sound = {"exact_periods": 400, "faded_periods": 0, "lost": 0, "unequal_periods": 0}, cache(period)
+    assert compared(sound, sound, period) == whole
+    assert compared(sound, sound[: 300 * period], period) == {**whole, "exact_periods": 300}
+    assert compared(sound[: 300 * period], sound, period) == {**whole, "exact_periods": 300}
 
 
-def test_lost_periods_are_told_from_wrong_ones_and_the_end_of_the_cache_from_both() -> None:
-    once = lost(CACHE, 100, 7)
-    found = compared(CACHE, once)
+@pytest.mark.parametrize("period", PERIODS)
+def test_lost_periods_are_told_from_wrong_ones_and_the_end_of_the_cache_from_both(period: int) -> None:
+    sound = cache(period)
+    once = lost(sound, 100, 7, period)
+    found = compared(sound, once, period)
     assert (found["lost"], found["unequal_periods"]) == (1, 0)
     assert found["exact_periods"] == 393 - found["faded_periods"]
-    twice = compared(CACHE[: 350 * PERIOD], lost(once, 200, 3))
+    twice = compared(sound[: 350 * period], lost(once, 200, 3, period), period)
     assert (twice["lost"], twice["unequal_periods"]) == (2, 0)
-    wrong = CACHE.copy()
-    wrong[50 * PERIOD + 3, 1] += 1e-6
-    assert compared(CACHE, wrong)["exact_periods"] < 400
-    shifted = np.concatenate([np.zeros((1, 2), np.float32), CACHE])
-    assert compared(CACHE, shifted)["unequal_periods"] > 350
+    wrong = sound.copy()
+    wrong[50 * period + 3, 1] += 1e-6
+    assert compared(sound, wrong, period)["exact_periods"] < 400
+    assert exact({**found, "host": {"skips": 1}}, period)
+    assert not exact({**compared(sound, wrong, period), "host": {"skips": 0}}, period)
+    shifted = np.concatenate([np.zeros((1, 2), np.float32), sound])
+    assert compared(sound, shifted, period)["unequal_periods"] > 350
 
 
 def test_a_click_of_a_thousandth_is_sharper_than_the_tone() -> None:
