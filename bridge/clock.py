@@ -58,11 +58,6 @@ def seconds_until(tag: int, clock: Clock) -> float:
     return tag / NTP_FRACTION - NTP_EPOCH_OFFSET_S - clock.unix_s()
 
 
-def time_tag(unix_s: float) -> int:
-    """The OSC time tag (64-bit NTP) of a Unix time in seconds."""
-    return round((unix_s + NTP_EPOCH_OFFSET_S) * NTP_FRACTION)
-
-
 class Deadline:
     """A span of time that runs out; None never does."""
 

@@ -9,10 +9,7 @@ import time
 from pathlib import Path
 
 from bridge.osc.codec import Malformed, decode, encode
-from bridge.sync.ardour import ArdourSource
 from bridge.sync.position import HostPosition
-from engine.timing import Meter
-from tests.sync_helpers import wait_for
 
 RECORDED = Path(__file__).with_name("ardour_surface.txt")
 
@@ -73,28 +70,6 @@ class FakeArdour:
         self.stopping.set()
         self.thread.join()
         self.socket.close()
-
-
-def check_a_running_ardour(source: ArdourSource, tempo: float, meter: Meter, rate: int = 48_000) -> HostPosition:
-    """Rolls a real Ardour (one tempo, one meter from bar 0) by its surface, checks what the source says, and stops it.
-
-    Takes two bars and a few seconds. Returns the last position while it rolled.
-    """
-    source.send("/transport_stop")
-    source.send("/goto_start")
-    wait_for(source, lambda p: not p.playing and p.frame == 0 and p.rate == rate)
-    source.send("/transport_play")
-    found = wait_for(source, lambda p: p.playing and p.meter == meter and p.bar == 2)
-    assert found.tempo is not None and abs(float(found.tempo) - tempo) < 0.05, found
-    check_place(found, tempo)
-    jumps = found.jumps
-    source.send("/locate", "ii", (20 * rate, 1))
-    found = wait_for(source, lambda p: p.playing and p.frame >= 20 * rate)
-    assert found.jumps >= jumps + 1, found
-    check_place(found, tempo)
-    source.send("/transport_stop")
-    wait_for(source, lambda p: not p.playing)
-    return found
 
 
 def check_place(found: HostPosition, tempo: float) -> None:

@@ -16,7 +16,7 @@ from engine.training.corpus.chordnames import degree_semitones, parse_numeral, s
 from engine.training.corpus.comp import compose_comp
 from engine.training.corpus.comppattern import parse_pattern
 from engine.training.corpus.comptable import ANY_METER, COMPS, FIGURES
-from engine.training.corpus.harmony import compose_chords
+from engine.training.corpus.harmony import harmonise
 from engine.training.corpus.progressions import EXTRA, SCALES, mode_of, parse_progression, parse_progressions
 from engine.training.corpus.song import ChordSpan, NoteEvent, Section
 from engine.training.corpus.stylekeys import KEYS, section_family, style_key
@@ -157,8 +157,9 @@ def _song(style: Style, seed: int, meter: tuple[int, int] | None = None) -> tupl
     numerator, denominator = meter or style.meters[0][0]
     bar = Fraction(4 * numerator, denominator)
     rng = np.random.default_rng(seed)
-    chords, mode = compose_chords(style, seed % 12, style.modes[seed % len(style.modes)], SECTIONS, bar, rng)
-    return chords, mode, bar
+    hint = style.modes[seed % len(style.modes)]
+    harmony = harmonise(style, seed % 12, hint, SECTIONS, bar, rng, modulating=False)
+    return harmony.chords, harmony.mode, bar
 
 
 @pytest.mark.parametrize("name", STYLE_NAMES)

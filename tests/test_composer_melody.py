@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.training.corpus.captions import caption, make_tags, style_phrases
 from engine.training.corpus.counter import compose_counter
-from engine.training.corpus.harmony import compose_chords
+from engine.training.corpus.harmony import harmonise
 from engine.training.corpus.ladder import Ladder
 from engine.training.corpus.melody import compose_melody
 from engine.training.corpus.motif import MotifNote, cells_for, make_motif, operate, parse_cell, reshaped
@@ -54,7 +54,9 @@ def _write(style: Style, seed: int, meter: tuple[int, int] | None = None) -> Wri
     rng = np.random.default_rng(seed)
     key = seed % 12
     groups = GROUPS.get(meter)
-    chords, mode = compose_chords(style, key, style.modes[seed % len(style.modes)], SECTIONS, bar, rng)
+    hint = style.modes[seed % len(style.modes)]
+    harmony = harmonise(style, key, hint, SECTIONS, bar, rng, modulating=False)
+    chords, mode = harmony.chords, harmony.mode
     lead = compose_melody(style, chords, SECTIONS, key, mode, bar, steps, INTENSITY, rng, groups)
     counter = compose_counter(style, chords, SECTIONS, key, mode, bar, steps, INTENSITY, rng, lead, groups)
     return Written(lead, counter, chords, float(bar), float(bar / steps))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.control import optimise as O
 from engine.control.surrogate import Objective, Path
-from engine.control.targets import Intensity, Melody, Overlap, Seen, Structure, Target, Text, Timbre, form_similarity
+from engine.control.targets import Intensity, Melody, Seen, Structure, Target, Text, Timbre, form_similarity
 from engine.control.teacher import ditto_teacher, euler_path
 from engine.diffusion import flow
 from engine.diffusion.guidance import guided_velocity
@@ -70,7 +70,6 @@ def targets(count: int, joint: Joint) -> list[Target]:
         Melody(pitch),
         Structure(form_similarity(["A", "B"], [0.0, 0.5, 1.2])),
         Text(joint, wanted),
-        Overlap(torch.full((20, F.CHANNELS), -40.0), 8),
         Timbre(torch.full((F.CHANNELS,), -38.0), -20.0),
     ]
 
@@ -80,7 +79,7 @@ def some_features(count: int, seed: int = 0) -> Tensor:
     return -40.0 + 8.0 * torch.randn(1, count, F.CHANNELS, generator=generator, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("index", range(6))
+@pytest.mark.parametrize("index", range(5))
 def test_losses_have_the_gradients_of_finite_differences(index: int) -> None:
     torch.manual_seed(0)
     target = targets(112, Joint(3, 4).eval().double().requires_grad_(False))[index]
@@ -180,19 +179,16 @@ def test_weights_count_and_a_verdict_names_its_terms() -> None:
     level = torch.full((96,), -20.0)
     latents = noise_of(1, 12)
     past = torch.zeros(1, 0, F.CHANNELS)
-    both = Objective(codec, [Intensity(level), Overlap(torch.full((96, F.CHANNELS), -40.0), 0)], 0, 0, past)(latents)
-    alone = [Objective(codec, [one], 0, 0, past)(latents) for one in both_targets(level)]
-    assert set(both.terms) == {"intensity", "overlap"}
+    two: list[Target] = [Intensity(level), Timbre(torch.full((F.CHANNELS,), -38.0), -20.0)]
+    both = Objective(codec, two, 0, 0, past)(latents)
+    alone = [Objective(codec, [one], 0, 0, past)(latents) for one in two]
+    assert set(both.terms) == {"intensity", "timbre"}
     assert float(both.loss) == pytest.approx(sum(float(one.loss) for one in alone), rel=1e-5)
     double = Objective(codec, [Intensity(level, weight=2.0)], 0, 0, past)(latents)
     assert float(double.loss) == pytest.approx(2 * float(alone[0].loss), rel=1e-5)
     assert not both.met
     easy = Objective(codec, [Intensity(level, enough=1e9)], 0, 0, past)(latents)
     assert easy.met
-
-
-def both_targets(level: Tensor) -> list[Target]:
-    return [Intensity(level), Overlap(torch.full((96, F.CHANNELS), -40.0), 0)]
 
 
 @pytest.mark.parametrize("guidance", [torch.tensor([1.0]), torch.tensor([2.0])])

@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from engine.errors import Unavailable
-from engine.training import devices, feeding, loop
+from engine.training import devices, loop
 
 QUIET = Console(quiet=True)
 
@@ -147,15 +147,3 @@ def test_a_stage_beside_another_is_scheduled_and_saved_with_it(tmp_path):
     assert judge.optimizer.param_groups[0]["lr"] == pytest.approx(10 * stage.optimizer.param_groups[0]["lr"])
     again = loop.Stage("judge", Line(), 30.0, tmp_path, lr=1.0, decay=0.5)
     assert again.steps == judge.steps and torch.equal(again.module.slope, judge.module.slope)
-
-
-def counting(worker: int):
-    state = iter(range(100 * worker, 100 * worker + 50))
-    return lambda: Pair(torch.tensor([float(next(state))]), torch.ones(2))
-
-
-def test_batches_come_from_the_caller_or_from_workers_in_turn():
-    alone = feeding.fed(counting, 0)
-    assert [float(alone().left) for _ in range(3)] == [0, 1, 2]
-    spread = feeding.fed(counting, 2)
-    assert [float(spread().left) for _ in range(5)] == [0, 100, 1, 101, 2]

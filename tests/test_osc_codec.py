@@ -12,7 +12,7 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from bridge.clock import OfflineClock, seconds_until, time_tag
+from bridge.clock import NTP_EPOCH_OFFSET_S, NTP_FRACTION, OfflineClock, seconds_until
 from bridge.osc import codec as osc_codec
 from bridge.osc.codec import Malformed, decode, encode
 
@@ -40,6 +40,11 @@ def test_the_codec_agrees_with_python_osc(tagged: list[tuple[str, int | float | 
     assert encode("/a/b", tags, values) == datagram
     assert decode(datagram) == [osc_codec.Message("/a/b", values, 1)]
     assert OscMessage(encode("/a/b", tags, values)).params == list(values)
+
+
+def time_tag(unix_s: float) -> int:
+    """The OSC time tag (64-bit NTP) of a Unix time in seconds."""
+    return round((unix_s + NTP_EPOCH_OFFSET_S) * NTP_FRACTION)
 
 
 def bundle(tag: float, *contents: bytes | list[bytes]) -> bytes:

@@ -12,7 +12,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -141,10 +140,3 @@ def stopping() -> Iterator[threading.Event]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
-
-
-def existing_folder(path: Path, option: str) -> Path:
-    """The folder itself, or Unavailable with what to do."""
-    if not path.is_dir():
-        raise Unavailable(f"{option}: the folder {path} is not there; make it first or choose another.")
-    return path

@@ -51,16 +51,13 @@ def no_lead_in(report: Report) -> Audio:
     return np.zeros((0, report.channels), np.float32)
 
 
-def render(request: Request, bundle: Path | None = None, device: str = "auto", runtime: str | None = None) -> Take:
-    """Renders one request: here where a bundle or a runtime is named, else by a running engine if there is one."""
-    (take,) = render_all([request], bundle, device, runtime)
-    return take
-
-
 def render_all(
     requests: list[Request], bundle: Path | None = None, device: str = "auto", runtime: str | None = None
 ) -> Iterator[Take]:
-    """Renders requests one after another, as `render`; what is loaded is loaded once."""
+    """Renders requests one after another; what is loaded is loaded once.
+
+    Here where a bundle or a runtime is named, else by a running engine if there is one.
+    """
     if bundle is None and runtime is None:
         with contextlib.ExitStack() as stack:
             engine = running_engine(stack)

@@ -96,12 +96,6 @@ def chroma_frames(count: int) -> Tensor:
     return CHROMA_HOP * torch.arange(made) + (CHROMA_FRAMES - 1) / 2
 
 
-def chroma(features: Tensor) -> Tensor:
-    """Twelve pitch classes from C on [B, n, 12]: amplitudes summed over octaves, as librosa's CQT chroma does."""
-    octaves = torch.unflatten(pitch_power(features), -1, (PITCHES // 12, 12))
-    return octaves.sqrt().sum(-2)
-
-
 def log_classes(pitches: Tensor, sharpness: float = 2.0) -> Tensor:
     """Log-probabilities of pitch classes [B, n, 12] of `pitch_power`: shares of chroma^sharpness."""
     amplitude = torch.unflatten(pitches, -1, (PITCHES // 12, 12)).sqrt().sum(-2)

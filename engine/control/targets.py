@@ -205,29 +205,6 @@ def mean_levels(seen: Seen) -> tuple[Tensor, Tensor]:
     return fresh.mean(1), 10.0 * torch.log10(extract.power(fresh).mean(1) + 1e-9)
 
 
-@dataclass
-class Overlap:
-    """Frames that are known: features [T, CHANNELS] dB from frame `first` on, to be matched (in- and outpainting)."""
-
-    features: Tensor
-    first: int
-    weight: float = 1.0
-    enough: float = 1.0
-    name: str = "overlap"
-    unit: float = 50.0
-
-    def loss(self, seen: Seen) -> Tensor | None:
-        """Mean squared error in dB^2 over bands and frames."""
-        begin, end = max(self.first, seen.first), min(self.first + len(self.features), seen.last)
-        if end <= begin:
-            return None
-        found = seen.features[:, begin - seen.first : end - seen.first]
-        return (found - self.features[begin - self.first : end - self.first].to(found)).square().mean()
-
-    def keep(self, seen: Seen) -> None:
-        """Nothing."""
-
-
 def form_similarity(letters: list[str], seconds: list[float]) -> Tensor:
     """The self-similarity [n, n] that a form asks for at 2 Hz: 1 where two rows lie in sections of one letter, else 0.
 

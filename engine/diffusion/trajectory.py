@@ -19,8 +19,6 @@ from engine.diffusion.jumps import jump_lengths
 from engine.diffusion.paths import FLOW
 from engine.models.denoiser import Conditions, Denoiser
 
-GAMMA_RANGE = (0.05, 0.35)
-"""Where the paper samples."""
 Path = Callable[[Tensor, Tensor, Tensor], Tensor]
 """G(z [B, N, D], t [B], s [B]) -> the point at s, s <= t."""
 

@@ -27,7 +27,6 @@ from engine.errors import AttaccaError
 from tests.hosts.attacca_plugin import await_caches
 from tests.waiting import within
 
-FADE_FRAMES_AT_48K = 240
 LONGEST_S = 300.0
 
 

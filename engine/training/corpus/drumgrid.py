@@ -12,7 +12,6 @@ import numpy as np
 Grid = dict[str, list[int]]
 
 PERCUSSION = frozenset("ZNWUGDAQE")
-HATS = frozenset("HPOR")
 CLAVES = frozenset("AQEUGDXF")  # timelines and ostinatos: they do not change
 
 KEYS = {

@@ -55,17 +55,6 @@ class Harmony:
     keys: list[tuple[int, str]]
 
 
-def compose_chords(
-    style: Style, key_root: int, mode_hint: str, sections: list[Section], bar_beats: Fraction, rng: np.random.Generator
-) -> tuple[list[ChordSpan], str]:
-    """Chords over every bar of a song that keeps its key, and the name of the mode (a key of SCALES).
-
-    key_root 0-11 (C = 0); bar_beats in quarters. Sections of one family share their progression.
-    """
-    harmony = harmonise(style, key_root, mode_hint, sections, bar_beats, rng, modulating=False)
-    return harmony.chords, harmony.mode
-
-
 def harmonise(
     style: Style,
     key_root: int,
@@ -76,7 +65,11 @@ def harmonise(
     *,
     modulating: bool = True,
 ) -> Harmony:
-    """As compose_chords, but sections may stand in other keys; a functional style leads there by a dominant."""
+    """Chords over every bar of a song.
+
+    key_root 0-11 (C = 0); bar_beats in quarters. Sections of one family share their progression. modulating: sections
+    may stand in other keys; a functional style leads there by a dominant.
+    """
     mode_hint = mode_name(mode_hint)
     pool = parse_progressions(style.progressions) + parse_progressions(EXTRA[style_key(style.name)])
     main = _choose([p for p in pool if not p.bridge], mode_hint, rng)

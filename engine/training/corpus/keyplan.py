@@ -110,11 +110,6 @@ def main_key(keys: Sequence[tuple[int, int, str]], bars: int) -> tuple[int, str]
     return max(totals, key=lambda key: totals[key])
 
 
-def key_between(keys: Sequence[tuple[int, int, str]], first_bar: int, bars: int) -> tuple[int, str]:
-    """Root and mode that hold for most of these bars (`keys` as in Song.keys or in a stored song's facts)."""
-    return main_key(cut(keys, first_bar, bars), bars)
-
-
 def cut(keys: Sequence[tuple[int, int, str]], first_bar: int, bars: int) -> list[tuple[int, int, str]]:
     """The keys of an excerpt, its bars counted from 0."""
     out: list[tuple[int, int, str]] = []

@@ -110,9 +110,3 @@ def repeated_place(clip: Clip) -> Place:
     bar = clip.song.bar_seconds * MODEL_RATE_HZ
     bars = max(1, int(min(SAMPLES, start) / bar))
     return clip.song.path, max(0, start - round(bars * bar)), start
-
-
-def cut(clips: list[Clip]) -> list[list[Place]]:
-    """Places of clips, in batches."""
-    places = [clip.place for clip in clips]
-    return [places[first : first + BATCH] for first in range(0, len(places), BATCH)]

@@ -31,7 +31,6 @@ QUANTILES = (0.1, 0.5, 0.9)
 EMBEDDING = 128
 EPOCHS, BATCH = 8, 64
 SEED = 4_021
-Rng = np.random.Generator
 Floats = NDArray[np.float32]
 
 

@@ -15,8 +15,6 @@ from engine.bundle import Bundle
 from engine.training.metrics.bench import Bench
 from engine.training.metrics.voices import Rows
 
-Keep = dict[str, Any]
-
 
 def digest(about: Any) -> str:
     """24 hex digits of anything that JSON can say."""

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Rng = np.random.Generator
 RESAMPLES = 2000
 
 
@@ -32,15 +31,6 @@ def summary(values: Sequence[float] | Array, digits: int = 4) -> dict[str, Any]:
     if len(kept) < len(data):
         found["missing"] = len(data) - len(kept)
     return found
-
-
-def basic_interval(estimate: Array, draws: Array) -> tuple[Array, Array]:
-    """Basic (reflected) bootstrap 95 % interval: 2 estimate - quantiles of draws [B, ...].
-
-    For statistics whose resampled values are biased, as a Frechet distance is upwards.
-    """
-    low, high = np.quantile(draws, (0.025, 0.975), axis=0)
-    return 2 * estimate - high, 2 * estimate - low
 
 
 def centred_interval(estimate: Array, draws: Array) -> tuple[Array, Array]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from engine.models import features as F
 from engine.training.metrics import barlines, groove, listening, twins
@@ -28,7 +27,6 @@ ROWS = {
     "held-out coded": "held-out clips through codec and vocoder",
     "chance": "model against the groove at random phases (chance)",
 }
-Array = NDArray[np.float64]
 Sounds = dict[str, Audio]
 
 
