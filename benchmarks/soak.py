@@ -152,6 +152,24 @@ def verdicts(instances: list[dict[str, Any]]) -> dict[str, bool]:
     }
 
 
+def rolled_for(hosts: list[BlockHost], seconds: float, pid: int, pressing: Background | None) -> dict[str, Any]:
+    """Rolls; what the engine (a process) did meanwhile."""
+    renders = sum(host.watcher.status().renders for host in hosts)
+    begin_s, cpu_s, stolen_s = time.monotonic(), process_s(pid), steal_s()
+    changes, fewest = roll(hosts, seconds)
+    wall_s = time.monotonic() - begin_s
+    cpu_s, stolen_s = process_s(pid) - cpu_s, steal_s() - stolen_s
+    return {
+        "changes": changes,
+        "fewest_bars_ready": round(fewest, 2),
+        "live_renders": sum(host.watcher.status().renders for host in hosts) - renders,
+        "background_renders": pressing.renders if pressing else 0,
+        "background_compute_share": round(pressing.compute_s / wall_s, 3) if pressing else 0.0,
+        "engine_cores": round(cpu_s / wall_s, 3),
+        "stolen_core_seconds": round(stolen_s, 2),
+    }
+
+
 def run(
     options: list[str],
     minutes: float,
@@ -165,18 +183,12 @@ def run(
     seconds = 60 * minutes
     with stage.cache_dir() as folder, ExitStack() as stack:
         engine = stack.enter_context(stage.live_engine(*options))
-        pid = engine.ready["pid"]
         hosts = [
             stack.enter_context(BlockHost(score, folder))
             for score in scores(instances, seconds, look_ahead, keep_audio, ordinary)
         ]
-        renders = sum(host.watcher.status().renders for host in hosts)
         with maybe(background, engine.zmq) as pressing:
-            begin_s, cpu_s, stolen_s = time.monotonic(), process_s(pid), steal_s()
-            changes, fewest = roll(hosts, seconds)
-            wall_s = time.monotonic() - begin_s
-            cpu_s, stolen_s = process_s(pid) - cpu_s, steal_s() - stolen_s
-        renders = sum(host.watcher.status().renders for host in hosts) - renders
+            rolled = rolled_for(hosts, seconds, engine.ready["pid"], pressing)
         played = [host.finish() for host in hosts]
         rows = [report(one) for one in played]
         if keep_audio:
@@ -189,13 +201,7 @@ def run(
         "block": 128,
         "rate": 48_000,
         "instances": rows,
-        "changes": changes,
-        "fewest_bars_ready": round(fewest, 2),
-        "live_renders": renders,
-        "background_renders": pressing.renders if pressing else 0,
-        "background_compute_share": round(pressing.compute_s / wall_s, 3) if pressing else 0.0,
-        "engine_cores": round(cpu_s / wall_s, 3),
-        "stolen_core_seconds": round(stolen_s, 2),
+        **rolled,
         "asked_for": verdicts(rows),
     }, played
 

@@ -76,10 +76,7 @@ def train(
         return
     if seeds or steps is not None or latents is not None or results is not None:
         raise BadRequest("--seed, --steps, --latents and --results go with --recipe.")
-    if data is not None and not data.is_dir():
-        raise BadRequest(f"--data: the folder {data} is not there.")
-    if data is None and (adapt or scan):
-        raise BadRequest(f"{'--adapt' if adapt else '--scan'} needs --data DIR, a folder of sounds.")
+    check_data(data, adapt, scan)
     if scan and data is not None:
         scan_folder(data, out, as_json)
         return
@@ -90,6 +87,14 @@ def train(
         print_line(result)
     else:
         click.echo(f"The bundle is at {result['bundle']}; try it: attacca serve --bundle {result['bundle']}")
+
+
+def check_data(data: Path | None, adapt: bool, scan: bool) -> None:
+    """BadRequest for a folder that is not there, or missing where it is needed."""
+    if data is not None and not data.is_dir():
+        raise BadRequest(f"--data: the folder {data} is not there.")
+    if data is None and (adapt or scan):
+        raise BadRequest(f"{'--adapt' if adapt else '--scan'} needs --data DIR, a folder of sounds.")
 
 
 def scan_folder(data: Path, out: Path, as_json: bool) -> None:

@@ -249,11 +249,9 @@ def run(
     records = [measured(one, label, only) for label, one in benches.items()]
     write(out / "results.md", markdown(records))
     pages = [report.Page(one.out, record) for one, record in zip(benches.values(), records, strict=True)]
-    command = f"attacca evaluate {bundle} --clips {clips}" + "".join(
-        f" --{name} {value}"
-        for name, value in (("corpus", corpus), ("teacher", teacher), ("against", against))
-        if value is not None
-    )
+    given = {"corpus": corpus, "teacher": teacher, "against": against}
+    told = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
+    command = f"attacca evaluate {bundle} --clips {clips}{told}"
     write(out / "report.html", report.build(pages, tables(records), [command]))
     print(codec.dumps(records[0] if against is None else records, allow_nan=False) if json else markdown(records))
     return records[0]

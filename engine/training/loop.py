@@ -230,6 +230,25 @@ class Judging:
             self.stage.judge(self.validate)
 
 
+class _Means:
+    """Running means of losses, summed where they are made: only `taken` waits for the device."""
+
+    def __init__(self) -> None:
+        self.sums: Losses = {}
+        self.count = 0
+
+    def add(self, losses: Losses) -> None:
+        self.count += 1
+        for key, value in losses.items():
+            self.sums[key] = self.sums[key] + value.detach() if key in self.sums else value.detach().clone()
+
+    def taken(self) -> dict[str, float]:
+        """The means of what was added since the last time."""
+        found = {key: float(value) / self.count for key, value in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return found
+
+
 def run(
     stage: Stage,
     console: Console,
@@ -247,9 +266,7 @@ def run(
     validate: scores the module's averaged weights, lower is better; the best are kept.
     The running means of all entries are noted every `every` steps and at the end (no host sync in between).
     """
-    sums: Losses = {}
-    summed = 0
-    judging = Judging(stage, validate)
+    means, judging = _Means(), Judging(stage, validate)
 
     def whole(batch: Any) -> Losses:
         losses = one(devices.to_device(batch, stage.device))
@@ -264,14 +281,11 @@ def run(
         else:
             losses = replay(feed())
         stage.follow()
-        summed += 1
-        for key, value in losses.items():
-            sums[key] = value.detach().clone() if key not in sums else sums[key] + value.detach()
+        means.add(losses)
         if stage.steps % every == 0:
-            stage.note(**{key: float(value) / summed for key, value in sums.items()})
-            sums, summed = {}, 0
+            stage.note(**means.taken())
             judging.look()
-    if summed:
-        stage.note(**{key: float(value) / summed for key, value in sums.items()})
+    if means.count:
+        stage.note(**means.taken())
     judging.last()
     stage.conclude()
