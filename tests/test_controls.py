@@ -19,7 +19,6 @@ from engine.controls.harmony import chord_tones
 from engine.errors import AttaccaError, BadRequest
 from engine.timing import Meter, TempoMap
 from engine.training.corpus.chordnames import parse_numeral, span
-from engine.training.corpus.progressions import SCALES
 from engine.types import CurvePoint, InlineAudio, Note, PromptPart, Request
 
 FOUR = Meter(4, 4)
@@ -43,9 +42,23 @@ def test_keys() -> None:
     ]:  # fmt: skip
         key = controls.parse_key(text)
         assert (key.root, key.mode) == (root, mode) and key.pitch_classes[0] == root
-    for mode, steps in SCALES.items():
-        if mode != "dorian sharp4":
-            assert controls.parse_key(f"D {mode}").pitch_classes == tuple((2 + s) % 12 for s in steps)
+
+
+def test_church_modes_are_the_major_scale_from_its_degrees() -> None:
+    major = controls.parse_key("C").pitch_classes
+    for degree, mode in enumerate(("major", "dorian", "phrygian", "lydian", "mixolydian", "minor", "locrian")):
+        wanted = tuple(sorted((step - major[degree]) % 12 for step in major))
+        assert controls.parse_key(f"C {mode}").pitch_classes == wanted
+        assert controls.parse_key(f"D {mode}").pitch_classes == tuple((2 + step) % 12 for step in wanted)
+
+
+@pytest.mark.parametrize(
+    ("mode", "like", "raised"),
+    [("harmonic minor", "minor", (10,)), ("melodic minor", "minor", (8, 10)), ("phrygian dominant", "phrygian", (3,))],
+)
+def test_other_modes_raise_degrees_of_a_church_mode(mode: str, like: str, raised: tuple[int, ...]) -> None:
+    plain = controls.parse_key(f"C {like}").pitch_classes
+    assert controls.parse_key(f"C {mode}").pitch_classes == tuple(s + (s in raised) for s in plain)
 
 
 @pytest.mark.parametrize("text", ["", "H", "C minorish", "Am7", "C###", "nan", "A" * 10**6, "C\x00", "Ж"])

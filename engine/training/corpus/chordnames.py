@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from engine.controls.chordstack import Stack
+from engine.controls.harmony import MODES
+from engine.controls.keyed import NAMES
 from engine.training.corpus.song import ChordSpan
 
-MAJOR_STEPS = (0, 2, 4, 5, 7, 9, 11)
-NOTE_NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7}
 _NUMERAL = re.compile(
     r"^(?P<acc>[b#]?)(?P<num>VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(?P<tail>[^/]*)(?:/(?P<slash>[b#]?[1-7]))?$"
@@ -36,7 +36,7 @@ def degree_semitones(degree: str) -> int:
     """Semitones of a scale degree such as 'b3', '#11' or '9' above the tonic's major scale, 0-11."""
     accidental = degree.count("#") - degree.count("b")
     number = int(degree.lstrip("#b"))
-    return (MAJOR_STEPS[(number - 1) % 7] + accidental) % 12
+    return (MODES["major"][(number - 1) % 7] + accidental) % 12
 
 
 def parse_numeral(text: str) -> Numeral | None:
@@ -90,5 +90,5 @@ def span(numeral: Numeral, key_root: int, beat: Fraction, length: Fraction) -> C
     root = (key_root + numeral.root) % 12
     bass = (key_root + numeral.bass) % 12
     pitch_classes = tuple((root + interval) % 12 for interval in numeral.intervals)
-    name = NOTE_NAMES[root] + numeral.quality + (f"/{NOTE_NAMES[bass]}" if bass != root else "")
+    name = NAMES[root] + numeral.quality + (f"/{NAMES[bass]}" if bass != root else "")
     return ChordSpan(float(beat), float(length), root, pitch_classes, bass, name)

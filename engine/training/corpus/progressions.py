@@ -7,19 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from engine.controls.harmony import MODES
 from engine.training.corpus.chordnames import Numeral, parse_numeral
 
-SCALES: dict[str, tuple[int, ...]] = {
-    "major": (0, 2, 4, 5, 7, 9, 11),
-    "minor": (0, 2, 3, 5, 7, 8, 10),
-    "dorian": (0, 2, 3, 5, 7, 9, 10),
-    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
-    "lydian": (0, 2, 4, 6, 7, 9, 11),
-    "phrygian": (0, 1, 3, 5, 7, 8, 10),
-    "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
-    "phrygian dominant": (0, 1, 4, 5, 7, 8, 10),
-    "dorian sharp4": (0, 2, 3, 6, 7, 9, 10),
-}
+_MODES = ("major", "minor", "dorian", "mixolydian", "lydian", "phrygian", "harmonic minor", "phrygian dominant")
+SCALES = {**{name: MODES[name] for name in _MODES}, "dorian sharp4": (0, 2, 3, 6, 7, 9, 10)}
+"""Modes that the composer writes in: semitones over the tonic."""
 MINOR_MODES = ("minor", "dorian", "phrygian", "harmonic minor", "dorian sharp4")
 _PREFERENCE = ("major", "minor", "dorian", "mixolydian", "harmonic minor", "lydian", "phrygian", "phrygian dominant")
 _TOKEN = re.compile(r"^(?P<chord>[^:]+?)(?::(?P<bars>\d*\.?\d+))?$")
