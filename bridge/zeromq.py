@@ -1,17 +1,14 @@
 """The engine's ZeroMQ side: a ROUTER for requests, one audio message a bar or piece of a bar.
 
 *Threading*: the loop's thread owns the socket; the resident's threads reach it through
-`loop.call`. Nothing here waits: a message that a client does not take stays in that client's
-backlog, which is bounded (10 s without a message taken, 1 GB); beyond that the client counts
-as lost and its requests are cancelled. So do those of a client that has gone. Malformed
-messages are dropped and counted; a request that only breaks a range is told so.
+`loop.call`. Nothing here waits: what a client does not take waits in `bridge.peers`, within
+bounds; beyond them the client is lost and its requests are cancelled. So are those of a client
+that has gone. Malformed messages are dropped and counted; a request that only breaks a range is
+told so.
 """
 
 from __future__ import annotations
 
-import errno
-from collections import deque
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from bridge import protocol
 from bridge.curve import guard_server
 from bridge.live.messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
 from bridge.loop import Loop
+from bridge.peers import Client, Peers
 from bridge.protocol import (
     AskHealth,
     AskInfo,
@@ -43,24 +41,7 @@ from engine.errors import AttaccaError, BadRequest, Refused
 from engine.events import BarReady, Ended, Event
 from engine.types import Audio, Request
 
-MAX_STALL_S = 10.0
-MAX_BACKLOG_BYTES = 1 << 30
-RETRY_S = 0.01
-MAX_CLIENTS = 256
 MESSAGES_A_TURN = 64
-
-
-@dataclass
-class Client:
-    """A peer: what it has not taken yet, and which requests are its own."""
-
-    identity: bytes
-    backlog: deque[list[Any]] = field(default_factory=deque)
-    backlog_bytes: int = 0
-    moved_s: float = 0.0
-    requests: set[str] = field(default_factory=set)
-    subscribed: bool = False
-    hears_live: bool = False
 
 
 class ZeroMQServer:
@@ -79,11 +60,10 @@ class ZeroMQServer:
         self._context = context or zmq.Context()
         self._own_context = context is None
         self._session: Session | None = None
-        self._clients: dict[bytes, Client] = {}
         self._live_heard = False
         self.dropped = 0
-        self.lost_clients = 0
         self._socket = router(self._context)
+        self.peers = Peers(self._socket, loop, self._lost)
         self._authenticator = None
         try:
             self._authenticator = guard_server(self._socket, endpoint, curve_keys)
@@ -96,13 +76,12 @@ class ZeroMQServer:
         """Begin to serve."""
         self._session = session
         session.watch(self._watch)
-        session.count(lambda: {"zmq malformed": self.dropped, "zmq lost clients": self.lost_clients})
+        session.count(lambda: {"zmq malformed": self.dropped, "zmq lost clients": self.peers.lost_count})
         self._loop.on_readable(self._socket, self._receive)
 
     def close(self) -> None:
         """Send what peers take at once, and close. Their last messages get 200 ms to leave."""
-        for client in list(self._clients.values()):
-            self._push(client)
+        self.peers.push()
         self._close_sockets(linger_ms=200)
 
     def _close_sockets(self, linger_ms: int = 0) -> None:
@@ -123,7 +102,7 @@ class ZeroMQServer:
             self._message(identity.bytes, [frame.buffer for frame in frames])
 
     def _message(self, identity: bytes, frames: list[memoryview | bytes]) -> None:
-        client = self._client(identity)
+        client = self.peers.of(identity)
         try:
             body, audio = protocol.decode(frames, "to engine")
         except Malformed as error:
@@ -228,7 +207,7 @@ class ZeroMQServer:
     def _tell_subscribers(self, owner: object, event: Event) -> None:
         assert not isinstance(event, BarReady)
         message = protocol.ended_message(event) if isinstance(event, Ended) else event
-        for client in list(self._clients.values()):
+        for client in self.peers:
             if client.subscribed and client is not owner:
                 self._send(client, message)
 
@@ -244,7 +223,7 @@ class ZeroMQServer:
             last=bar.last,
         )
         audio = np.ascontiguousarray(bar.audio, protocol.AUDIO_DTYPE)
-        self._queue(client, [*protocol.encode(header), audio.data.cast("B")])
+        self.peers.send(client, [*protocol.encode(header), audio.data.cast("B")])
 
     def hear_live(self, header: LiveAudio, audio: Audio) -> None:
         """Tell those who listen what went into a cache. From any thread; `audio` [frames, 2] is kept, not copied."""
@@ -252,71 +231,22 @@ class ZeroMQServer:
             self._loop.call(lambda: self._live_audio(header, audio))
 
     def _look_who_hears(self) -> None:
-        self._live_heard = any(client.hears_live for client in self._clients.values())
+        self._live_heard = any(client.hears_live for client in self.peers)
 
     def _live_audio(self, header: LiveAudio, audio: Audio) -> None:
-        for client in list(self._clients.values()):
+        for client in self.peers:
             if client.hears_live:
-                self._queue(client, [*protocol.encode(header), audio.data.cast("B")])
+                self.peers.send(client, [*protocol.encode(header), audio.data.cast("B")])
 
     def _fail(self, client: Client, request_id: str, error: AttaccaError) -> None:
         self._send(client, Failed(id=request_id, ending="refused", code=error.code, text=str(error)))
 
     def _send(self, client: Client, body: msgspec.Struct) -> None:
-        self._queue(client, protocol.encode(body))
+        self.peers.send(client, protocol.encode(body))
 
-    def _queue(self, client: Client, frames: list[Any]) -> None:
-        if self._clients.get(client.identity) is not client:
-            return
-        if not client.backlog:
-            client.moved_s = self._loop.clock.now_s()
-        client.backlog.append(frames)
-        client.backlog_bytes += sum(len(frame) for frame in frames)
-        if len(client.backlog) == 1:
-            self._push(client)
-        if client.backlog_bytes > MAX_BACKLOG_BYTES:
-            self._lose(client)
-
-    def _push(self, client: Client) -> None:
-        """Send as much of the backlog as the peer takes now; come back in 10 ms for the rest."""
-        while client.backlog:
-            try:
-                self._socket.send_multipart([client.identity, *client.backlog[0]], zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                stuck = self._loop.clock.now_s() - client.moved_s > MAX_STALL_S
-                if stuck or not self._loop.call_in(RETRY_S, lambda: self._push(client)):
-                    self._lose(client)
-                return
-            except zmq.ZMQError as error:
-                if error.errno not in (errno.EHOSTUNREACH, zmq.ENOTSOCK):
-                    raise
-                self._lose(client)
-                return
-            client.backlog_bytes -= sum(len(frame) for frame in client.backlog.popleft())
-            client.moved_s = self._loop.clock.now_s()
-
-    # ---- clients -----------------------------------------------------------------------------
-
-    def _client(self, identity: bytes) -> Client:
-        client = self._clients.get(identity)
-        if client is None:
-            if len(self._clients) >= MAX_CLIENTS:
-                self._forget_one()
-            client = self._clients[identity] = Client(identity)
-        return client
-
-    def _forget_one(self) -> None:
-        """Make room: the client heard of longest ago that waits for nothing, else the oldest."""
-        idle = (c for c in self._clients.values() if not c.requests and not c.backlog and not c.subscribed)
-        self._lose(next(idle, next(iter(self._clients.values()))))
-
-    def _lose(self, client: Client) -> None:
-        """The peer is gone or stuck: nothing more is sent, and its requests are taken back."""
-        self._clients.pop(client.identity, None)
+    def _lost(self, client: Client) -> None:
+        """The requests of a client that is gone are taken back."""
         self._look_who_hears()
-        self.lost_clients += 1
-        client.backlog.clear()
-        client.backlog_bytes = 0
         assert self._session is not None
         for request_id in list(client.requests):
             self._session.resident.cancel(request_id)

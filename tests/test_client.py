@@ -208,7 +208,7 @@ def test_watching_others(engine: Engine, server: Server) -> None:
     thread = threading.Thread(target=watch)
     thread.start()
     assert there.wait(WAIT_S)
-    wait(lambda: any(client.subscribed for client in list(server.zeromq._clients.values())), "the watcher to subscribe")  # type: ignore[union-attr]
+    wait(lambda: any(client.subscribed for client in server.zeromq.peers), "the watcher to subscribe")  # type: ignore[union-attr]
     report = engine.generate(bars=3).report
     thread.join()
     assert isinstance(heard[0], Accepted) and heard[-1] == report

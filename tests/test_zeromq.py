@@ -212,7 +212,7 @@ def test_the_requests_of_a_client_that_went_away_are_taken_back(dealer: Dealer, 
     generate(dealer, "next", bars=1)
     dealer.until("done")
     assert server.resident is not None and server.resident.metrics().cancelled == 1, "before its 256 bars were rendered"
-    assert server.zeromq is not None and server.zeromq.lost_clients == 1
+    assert server.zeromq is not None and server.zeromq.peers.lost_count == 1
 
 
 def test_a_client_that_reads_nothing_holds_up_nobody(dealer: Dealer, endpoint: str, server: Server) -> None:
@@ -329,7 +329,7 @@ def test_large_audio_leaves_from_where_it_lies(frames: int, copied: bool) -> Non
         dealer.setsockopt(zmq.IDENTITY, b"me")
         dealer.connect("inproc://copies")
         audio = np.ones((frames, 2), np.float32)
-        client = server._client(b"me")
+        client = server.peers.of(b"me")
         bar = BarAudio(bar=0, first_frame=0, rate=48_000, audio=audio, last=True)
         server._audio(client, BarReady(id="a", bar=bar))
         assert dealer.poll(60_000)
@@ -350,7 +350,7 @@ def test_what_is_written_to_caches_is_handed_over_only_where_somebody_listens() 
         header = LiveAudio(instance="a", first_frame=0, generation=1, frames=2, channels=2, rate=48_000)
         server.hear_live(header, np.zeros((2, 2), np.float32))
         assert not loop._calls
-        server._client(b"me").hears_live = True
+        server.peers.of(b"me").hears_live = True
         server._look_who_hears()
         server.hear_live(header, np.zeros((2, 2), np.float32))
         assert len(loop._calls) == 1
