@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from bridge import protocol
+from bridge.live.leads import Leads
 from bridge.live.sessions import Live
 from bridge.loop import Loop
 from bridge.midi.hands import Bindings, Hands
@@ -132,16 +133,14 @@ class Server:
 
     def _live(self, resident: Resident) -> Live:
         """The live sessions, with what leads them."""
-        return Live(
-            resident,
-            self.options.cache_dir,
-            listener=self._hear_live,
-            steps=self.options.live_steps,
+        leads = Leads(
             source=self._sync.position if self._sync is not None else None,
             notes=self._notes if self._midi is not None else None,
             hands=self._hands,
             bindings=Bindings(),
         )
+        folder, steps = self.options.cache_dir, self.options.live_steps
+        return Live(resident, folder, listener=self._hear_live, steps=steps, leads=leads)
 
     def _hear_live(self, header: LiveAudio, audio: Audio) -> None:
         for socket in (self.zeromq, self.web):

@@ -27,7 +27,7 @@ class Controls:
         self._session = session
         self._knobs = session.side.knobs()
         self._told = self._wanted = wishes_of(self._knobs, session.side.words())
-        self._steering = Steering(session.hands, session.bindings)
+        self._steering = Steering(session.leads.hands, session.leads.bindings)
         self._hold_asked = 0
         self._due_ns = 0
         self.live = bool(self._knobs.live)

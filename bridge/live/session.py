@@ -21,15 +21,13 @@ from bridge.live.follow import Follower, Heard
 from bridge.live.hold import HeldBars, held_bars
 from bridge.live.jobs import Jobs
 from bridge.live.keys import Keys
+from bridge.live.leads import NOBODY, Leads
 from bridge.live.map import ProjectMap
 from bridge.live.melody import Melody
 from bridge.live.rehearse import Rehearsing
 from bridge.live.request import CONTEXT_S, STEPS, context_of, request_for
-from bridge.live.sync import PositionOf
 from bridge.live.takes import Takes
 from bridge.live.writer import Tell, Writer
-from bridge.midi.hands import Bindings, Hands
-from bridge.midi.notes import NoteCollector
 from bridge.timeline import layout
 from bridge.timeline.engine import EngineSide
 from engine.errors import BadRequest, Refused
@@ -55,19 +53,12 @@ class LiveSession:
         wake: Callable[[], None],
         clock_ns: Callable[[], int] = time.monotonic_ns,
         steps: int = STEPS,
-        source: PositionOf | None = None,
-        notes: NoteCollector | None = None,
-        hands: Hands | None = None,
-        bindings: Bindings | None = None,
+        leads: Leads = NOBODY,
     ) -> None:
-        """source: where the play head is, else what the plugin says. notes: keys beside the plugin's own.
-
-        hands, bindings: controllers beside the plugin's knobs, and what they steer.
-        """
+        """leads: head, keys and controllers beside what the plugin says."""
         self.side, self._clock_ns, self._tell, self._steps = side, clock_ns, tell, steps
-        self.follower = Follower(side, source)
-        self.hands, self.bindings = hands, bindings
-        self.keys = None if notes is None else Keys(notes, clock_ns())
+        self.follower, self.leads = Follower(side, leads.source), leads
+        self.keys = None if leads.notes is None else Keys(leads.notes, clock_ns())
         self.jobs = Jobs(resident, side.instance, wake)
         self.asks, self.melody, self.takes = Asks(), Melody(), Takes()
         self.controls, self.rehearsing = Controls(self), Rehearsing(self)

@@ -17,13 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bridge.hurry import hurry
+from bridge.live.leads import NOBODY, Leads
 from bridge.live.messages import LiveAudio, LiveCommand, LiveStatus
 from bridge.live.report import check_command, obey, status_of
 from bridge.live.request import STEPS
 from bridge.live.session import LiveSession
-from bridge.live.sync import PositionOf
-from bridge.midi.hands import Bindings, Hands
-from bridge.midi.notes import NoteCollector
 from bridge.timeline import cache as caches
 from bridge.timeline import layout
 from engine.errors import AttaccaError, BadRequest
@@ -52,20 +50,11 @@ class Live:
         listener: Listener | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         steps: int = STEPS,
-        source: PositionOf | None = None,
-        notes: NoteCollector | None = None,
-        hands: Hands | None = None,
-        bindings: Bindings | None = None,
+        leads: Leads = NOBODY,
     ) -> None:
-        """folder: where the caches are, else the machine's. listener: hears what is written, on the live thread.
-
-        source: where the play head of all sessions is (called on the live thread), else what each plugin says.
-        notes: what is played on a MIDI input becomes melody targets of all sessions. hands, bindings: its controllers,
-        and what they steer there.
-        """
+        """folder: where the caches are, else the machine's. listener: hears what is written, on the live thread."""
         self._resident, self._folder, self._listener, self._clock_ns = resident, folder, listener, clock_ns
-        self._steps, self._source, self._notes = steps, source, notes
-        self._hands, self._bindings = hands, bindings
+        self._steps, self._leads = steps, leads
         self._sessions: dict[str, LiveSession] = {}
         self._resting: dict[str, int] = {}
         self._calls: deque[Callable[[], None]] = deque()
@@ -132,8 +121,8 @@ class Live:
     def _scan(self) -> None:
         """Let go of caches whose plugin is gone; take up those that nobody serves."""
         self._scan_ns = self._clock_ns()
-        if self._bindings is not None:
-            self._bindings.look()
+        if self._leads.bindings is not None:
+            self._leads.bindings.look()
         for instance, session in list(self._sessions.items()):
             if not session.side.alive:
                 self._detach(instance)
@@ -153,9 +142,8 @@ class Live:
             self._tell(instance, side.rate, generation, first_frame, audio)
 
         self._sessions[instance] = LiveSession(
-            side, self._resident, tell, self._wake.set, self._clock_ns, self._steps, self._source, self._notes,
-            self._hands, self._bindings,
-        )  # fmt: skip
+            side, self._resident, tell, self._wake.set, self._clock_ns, self._steps, self._leads
+        )
 
     def _detach(self, instance: str) -> None:
         session = self._sessions.pop(instance, None)
