@@ -220,6 +220,13 @@ def test_verdicts_follow_intervals_and_leave_out_what_was_not_measured() -> None
         "comparison": {"teacher": True, "rows": {"student, 4 steps": row}},
         "text": {"gap": entry(0.05, -0.02, 0.2), "rows": {"seen": {"style": {"mean": None}}}},
         "beat": {"rows": {"model": {"f": entry(0.6, 0.5, 0.7)}, "held-out": {"f": entry(0.8, 0.7, 0.9)}}},
+        "timing": {
+            "bands": {"click, above 2 kHz": {"rows": {"model": {"p50_ms": 5.2, "p95_ms": None}, "held-out": {}}}},
+            "downbeats": {"model": entry(0.8, 0.6, 0.9), "held-out": entry(0.84, 0.71, 0.95)},
+        },
+        "belonging": {
+            "rows": {"model": {"nearest": entry(0.7, 0.5, 0.9)}, "the song itself": {"nearest": entry(0.6, 0, 1)}}
+        },
     }
     found = verdicts.table({"sections": sections})
     assert found is not None
@@ -229,7 +236,12 @@ def test_verdicts_follow_intervals_and_leave_out_what_was_not_measured() -> None
         "student, 4 steps: timbre distance over the teacher's": "in doubt",
         "seen less unseen": "in doubt",
         "Beat-F over held-out clips' own": "no",
+        "onsets above 2 kHz, p50, ms": "no",
+        "downbeats right, by an ear": "yes",
+        "continuations nearest to their own context": "no",
     }
+    beside = {line[0]: line[2] for line in found.rows}
+    assert beside["continuations nearest to their own context"].startswith("0.6") and beside["seen less unseen"] == "-"
     assert verdicts.table({"sections": {}}) is None
     sections["comparison"]["teacher"] = False
     again = verdicts.table({"sections": sections})
