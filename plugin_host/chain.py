@@ -279,7 +279,9 @@ def _build_vst3(effect: Effect) -> Any:
         plugin = board.VST3Plugin(str(effect.vst3), plugin_name=effect.plugin)
     except (ImportError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise errors.BadRequest(f"{effect.vst3} cannot be loaded as a VST3: {reason}") from error
+        raise errors.BadRequest(
+            f"{effect.vst3} cannot be loaded as a VST3 (is it one, and for this system?): {reason}"
+        ) from error
     _restore(plugin, effect)
     for key, value in effect.parameters.items():
         if key not in plugin.parameters:

@@ -205,7 +205,7 @@ class Host:
             self._chain, self._seen = chain, _stamp(chain)
 
     def record(self, path: Path | None) -> None:
-        """Record to a WAV from now on; None: end it."""
+        """Record to a WAV from now on, to one with a number where that is there already; None: end it."""
         with self._lock:
             recorder, self._recorder = self._recorder, None
             self.player.heard = None
@@ -217,6 +217,8 @@ class Host:
             if path is not None:
                 recorder = Recorder(path, self.sink.rate_hz, self.sink.channels, self.sink.block_frames)
                 self._recorder, self.player.heard = recorder, recorder.take
+                if recorder.path != path:
+                    self.say(f"{path} is there already: recording to {recorder.path}")
 
     def save(self) -> None:
         """Write the state of each plugin whose entry names a file for it."""

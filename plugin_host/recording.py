@@ -4,6 +4,8 @@ Threading
     `take` is called by the player thread with each block that was heard: it copies it into a queue of QUEUE_SECONDS and
     never waits. A thread of its own, `attacca-record`, writes the disk. When that is slower for longer, blocks are lost
     and counted, and playing goes on. The file has another name until `close`, which waits for the disk.
+
+A recording that is there already stays: the new one has a number.
 """
 
 from __future__ import annotations
@@ -26,14 +28,17 @@ MAX_BYTES: Final = 2**32 - 2**20
 
 
 class Recorder:
-    """Writes `path` (.wav). Raises `errors.BadRequest` and `errors.Unavailable` when it cannot begin."""
+    """Writes `path` (.wav), or where that is taken `path` with the next free number.
+
+    Raises `errors.BadRequest` and `errors.Unavailable` when it cannot begin.
+    """
 
     def __init__(self, path: Path, rate_hz: int, channels: int, block_frames: int) -> None:
         if path.suffix.lower() != ".wav":
             raise errors.BadRequest(f"{path} should end in .wav: WAV is what is recorded")
         if not path.parent.is_dir():
             raise errors.BadRequest(f"the folder {path.parent} is not there; make it first")
-        self.path = path
+        self.path = unused(path)
         self.frames = self.lost_frames = 0
         self.error: str | None = None
         self._room = MAX_BYTES // (4 * channels)
@@ -60,7 +65,8 @@ class Recorder:
         self._thread.join()
         try:
             self._file.close()
-            os.replace(self._part, self.path)
+            self.path = unused(self.path)
+            os.rename(self._part, self.path)
         except (soundfile.SoundFileError, OSError) as error:
             self.error = self.error or str(error)
         if self.error is not None:
@@ -78,3 +84,12 @@ class Recorder:
             except (soundfile.SoundFileError, OSError) as error:
                 self.error = f"{error}, perhaps because the disk is full"
                 self.lost_frames += len(block)
+
+
+def unused(path: Path) -> Path:
+    """The path, or with the first of -2, -3, ... after its name that is not there yet."""
+    found, number = path, 1
+    while found.exists():
+        number += 1
+        found = path.with_stem(f"{path.stem}-{number}")
+    return found

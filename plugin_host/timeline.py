@@ -170,8 +170,12 @@ def open_timeline(instance: str) -> ReadTimeline:
     """The cache of a plugin by its id, title or the only one that is there. Raises `errors.BadRequest`."""
     found = [info for info in discover() if info.whole and info.creator_alive and info.version == layout.VERSION]
     named = [info for info in found if instance in (info.instance, info.title)] if instance != "any" else found
+    if not found:
+        raise errors.BadRequest(
+            "no plugin has a timeline cache here: put Attacca on a track of your DAW first, or leave --cache out"
+        )
     if len(named) != 1:
-        there = ", ".join(f"{info.instance} ({info.title})" for info in found) or "none"
+        there = ", ".join(f"{info.instance} ({info.title})" for info in found)
         raise errors.BadRequest(f"which timeline cache is meant by {instance!r}? There are: {there}")
     return ReadTimeline(named[0].path)
 

@@ -114,6 +114,25 @@ def test_leading_it_is_timebase_master_and_starts_the_transport(rig: Any, listen
     assert sum(exact) > 20 and (all(exact) or not whole(host.report(), listener))
 
 
+def test_a_second_leader_says_how_to_play_along_and_takes_nothing_from_the_first(
+    server: JackServer, rig: Any, listener: Listener
+) -> None:
+    master = server.timebase(100, 3, 4)
+    try:
+        master.transport_start()
+        wait(lambda: listener.client.transport_query()[1].get("beats_per_minute") == 100.0)
+        with pytest.raises(Refused, match="play along with --transport follow"):
+            rig("lead")
+        begun = len(listener.blocks)
+        wait(lambda: len(listener.blocks) > begun + 8)
+        said = listener.client.transport_query()[1]
+        assert (said["beats_per_minute"], said["beats_per_bar"]) == (100.0, 3.0)
+        assert listener.blocks[-1][1], "the transport goes on"
+    finally:
+        server.clients.remove(master)
+        master.close(ignore_errors=True)
+
+
 def test_a_follower_leaves_the_transport_alone(rig: Any) -> None:
     host = rig("follow")
     with pytest.raises(Refused, match="JACK's transport leads"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -144,6 +145,34 @@ def test_a_host_on_jack_plays_without_rtmidi_and_says_what_midi_needs(lacking: P
     with HostProcess(*words, **hidden) as host:
         host.wait(lambda status: status["rolling"] and status["frame"] > 10_000, "it plays")
         host.finish()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--osc", "0.0.0.0:0"), "obeys programs on this machine alone: --osc 127.0.0.1:PORT"),
+        (("--osc", "TAKEN"), "another host may run; stop it, or choose --osc 127.0.0.1:PORT or off"),
+        (("--chain", "BROKEN"), "is not valid TOML"),
+        (("--chain", "MISSING"), "effect 1: there is no VST3 at"),
+        (("--chain", "NO-VST"), "cannot be loaded as a VST3 (is it one, and for this system?)"),
+        (("--record", "MP3"), "should end in .wav"),
+        (("--cache", "any"), "put Attacca on a track of your DAW first, or leave --cache out"),
+    ],
+)  # fmt: skip
+def test_a_host_that_cannot_begin_says_what_to_do(
+    lacking: Path, server: JackServer, words: tuple[str, str], sentence: str
+) -> None:
+    for name, text in (("BROKEN", "[[effect]\n"), ("MISSING", "[[effect]]\nvst3 = 'none.vst3'\n"),
+                       ("NO-VST", "[[effect]]\nvst3 = 'BROKEN'\n")):  # fmt: skip
+        (lacking / name).write_text(text)
+    there = {"ATTACCA_TEST_HIDDEN": "", "PATH": os.defpath, **server.variables}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        places = {"TAKEN": f"127.0.0.1:{taken.getsockname()[1]}", "MP3": str(lacking / "x.mp3")}
+        places |= {name: str(lacking / name) for name in ("BROKEN", "MISSING", "NO-VST")}
+        done = attacca("host", "--osc", "off", *(places.get(word, word) for word in words), **there)
+    assert done.returncode == 2
+    assert sentence in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_midi_port_that_is_not_there_is_named_with_those_that_are(lacking: Path, server: JackServer) -> None:

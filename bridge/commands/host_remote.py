@@ -33,7 +33,7 @@ import msgspec
 from bridge.osc import codec
 from bridge.osc.codec import Malformed
 from bridge.osc.socket import OscSocket, Peer
-from engine.errors import AttaccaError, BadRequest
+from engine.errors import AttaccaError, BadRequest, Refused, Unavailable
 
 if TYPE_CHECKING:
     from plugin_host.host import Host
@@ -52,7 +52,7 @@ class Remote:
         self._host = host
         self._later = later
         self._hurried = False
-        self._socket = OscSocket(address, False)
+        self._socket = _socket(address)
         self.address = self._socket.address
 
     def start(self) -> None:
@@ -100,6 +100,17 @@ class Remote:
             self._say(sender, "status", msgspec.json.encode(host.report()).decode())
         else:
             raise BadRequest(f"there is no {address} with these arguments; see attacca host --help")
+
+
+def _socket(address: str) -> OscSocket:
+    try:
+        return OscSocket(address, False)
+    except Refused as error:
+        raise Refused(f"the host obeys programs on this machine alone: --osc 127.0.0.1:PORT, not {address}") from error
+    except Unavailable as error:
+        raise Unavailable(
+            f"OSC cannot be heard at {address}: another host may run; stop it, or choose --osc 127.0.0.1:PORT or off"
+        ) from error
 
 
 def midi_obeys(host: Host, panic_note: int | None) -> Callable[[bytes, int], None]:

@@ -79,7 +79,7 @@ class JackOutput:
         self.transport = transport
         self.place = place
         self.xruns = self.calls = 0
-        self._resized = self._active = self._ending = self._ended = False
+        self._resized = self._active = self._ending = self._ended = self._leads = False
         self._next_time = -1
         self._seen_calls, self._seen_at = 0, 0.0
         self._wanted_ports = connect
@@ -105,16 +105,23 @@ class JackOutput:
         return bool(self._client.realtime)
 
     def start(self, player: Player | RollingPlayer) -> None:
-        """Begin to play. Leading, the transport is told bar and beat; it starts with `roll`."""
+        """Begin to play. Leading, the transport is told bar and beat; it starts with `roll`.
+
+        Raises `errors.Refused` where another program tells bar and beat: it keeps them.
+        """
         if player.block_frames != self.block_frames:
             raise errors.Unavailable(f"JACK's period is {self.block_frames} frames now: start again")
         self._player = player
         self._rolls = player if isinstance(player, RollingPlayer) and self.transport != "off" else None
         self._seen_at = time.monotonic()
+        self._leads = self.transport == "lead" and self._client.set_timebase_callback(self._tell, conditional=True)
+        if self.transport == "lead" and not self._leads:
+            raise errors.Refused(
+                "another program leads JACK's transport (a DAW, another host): play along with --transport follow,"
+                " or have it let go of the timebase first"
+            )
         self._client.activate()
         self._active = True
-        if self.transport == "lead":
-            self._client.set_timebase_callback(self._tell)
         if self._wanted_ports:
             self._connect_ports()
 
@@ -122,7 +129,7 @@ class JackOutput:
         client, active, alive = self._client, self._active, self.alive
         self._active = False
         if active and alive:
-            if self.transport == "lead":
+            if self._leads:
                 with contextlib.suppress(self._jack.JackError):
                     client.transport_stop()
             self._ending = True
