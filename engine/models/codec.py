@@ -4,16 +4,21 @@ A latent stands for a patch of 8 feature frames: 8 x 128 mid, 8 x 128 side (left
 rotated by 45 degrees) and 2 x 81 low bands, 2210 numbers. The linear skip on both sides is whitened
 PCA, the convolutional networks add the residual (AudioLCM, section 3.2: 1-D convolutions over time,
 so that any length works). The posterior has a fixed width, so its KL term is a small L2 on the mean.
+
+Codecs that were trained for it have a network more for the lows (`Lows`), which leaves latents and mels as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engine.models import features as F
+from engine.models.lows import CURVE
 
 PATCH = 8
 LATENTS = 64
@@ -26,6 +31,10 @@ PATCH_WIDTH = 2 * MEL_WIDTH + LOW_WIDTH
 SCALE_DB = 16.0
 SIDE_WEIGHT = 2.5
 LOW_WEIGHT = 0.7
+PITCHES = 134
+PITCH_STEP_CENTS = 20.0
+"""Basses from LOW_FIRST_HZ to 150 Hz, as `Lows` tells them apart."""
+LOBE_DB = 6.0
 
 
 def patchify(features: Tensor) -> Tensor:
@@ -83,12 +92,49 @@ def tower(width_in: int, width: int, width_out: int, blocks: int) -> nn.Sequenti
     return nn.Sequential(nn.Linear(width_in, width), *body, nn.LayerNorm(width), last)
 
 
+class Lows(nn.Module):
+    """What the lows are beyond the codec's own: latents before their final scaling [B, N, 64] to dB [B, N, LOW_WIDTH].
+
+    Where latents leave open which of two notes a bass plays, the least error in dB is a smear between them. So the
+    network says how likely each pitch is in both of a patch's frames, and adds each pitch's shape by that likelihood.
+    It looks no further to both sides than the codec's decoder.
+    """
+
+    def __init__(self, width: int = 256, blocks: int = 2) -> None:
+        super().__init__()
+        self.body = tower(LATENTS, width, LOW_WIDTH + len(LOW_AT) * PITCHES, blocks)
+        self.shapes = nn.Linear(PITCHES, F.LOW_BANDS, bias=False)
+        pitches_hz = F.LOW_FIRST_HZ * 2.0 ** (torch.arange(PITCHES) * PITCH_STEP_CENTS / 1200.0)
+        off_hz = torch.from_numpy(F.low_centres_hz()).float()[:, None] - pitches_hz
+        with torch.no_grad():
+            self.shapes.weight.copy_((LOBE_DB - CURVE * off_hz.square()).clamp_min(0.0) / SCALE_DB)
+
+    @classmethod
+    def like(cls, state: Mapping[str, Tensor], prefix: str = "") -> Lows:
+        """Of the size that a state has whose keys begin with `prefix`."""
+        blocks = sum(key.startswith(prefix) and key.endswith(".conv.weight") for key in state)
+        return cls(len(state[f"{prefix}body.0.weight"]), blocks)
+
+    def told(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """(dB [B, N, LOW_WIDTH], logits of the pitches [B, N, 2, PITCHES])."""
+        plain, logits = self.body(raw).float().split([LOW_WIDTH, len(LOW_AT) * PITCHES], dim=-1)
+        logits = logits.unflatten(-1, (len(LOW_AT), PITCHES))
+        return (plain + self.shapes(logits.softmax(-1)).flatten(-2)) * SCALE_DB, logits
+
+    def forward(self, raw: Tensor) -> Tensor:
+        return self.told(raw)[0]
+
+
 class Codec(nn.Module):
-    """encode: features [B, 8 N, CHANNELS] dB to latents [B, N, 64]; decode: the way back."""
+    """encode: features [B, 8 N, CHANNELS] dB to latents [B, N, 64]; decode: the way back.
+
+    lows: None, or what was trained for them; a state that holds one brings it.
+    """
 
     mean: Tensor
     latent_mean: Tensor
     latent_scale: Tensor
+    lows: Lows | None
 
     def __init__(self, width: int = 512, blocks: int = 2) -> None:
         super().__init__()
@@ -96,6 +142,8 @@ class Codec(nn.Module):
         self.up = nn.Linear(LATENTS, PATCH_WIDTH)
         self.encoder = tower(PATCH_WIDTH, width, LATENTS, blocks)
         self.decoder = tower(LATENTS, width, PATCH_WIDTH, blocks)
+        self.lows = None
+        self.register_load_state_dict_pre_hook(_bring_lows)  # type: ignore[no-untyped-call]
         self.register_buffer("mean", torch.zeros(PATCH_WIDTH))
         self.register_buffer("latent_mean", torch.zeros(LATENTS))
         self.register_buffer("latent_scale", torch.ones(LATENTS))
@@ -120,10 +168,18 @@ class Codec(nn.Module):
         result: Tensor = self.down(x) + self.encoder(x)
         return result
 
-    def decode_raw(self, raw: Tensor) -> Tensor:
-        """Latents before their final scaling to patches in dB."""
+    def plain_raw(self, raw: Tensor) -> Tensor:
+        """`decode_raw` without `lows`."""
         result: Tensor = (self.up(raw) + self.decoder(raw)) * SCALE_DB + self.mean
         return result
+
+    def decode_raw(self, raw: Tensor) -> Tensor:
+        """Latents before their final scaling to patches in dB."""
+        plain = self.plain_raw(raw)
+        if self.lows is None:
+            return plain
+        mels, low = plain[..., : 2 * MEL_WIDTH], plain[..., 2 * MEL_WIDTH :]
+        return torch.cat([mels, low + self.lows(raw)], dim=-1)
 
     def encode(self, features: Tensor) -> Tensor:
         """Features in dB to latents of mean 0, scaled by their effect on the sound."""
@@ -133,3 +189,10 @@ class Codec(nn.Module):
         """Latents to features in dB, floored."""
         patches = self.decode_raw(latents / self.latent_scale + self.latent_mean)
         return unpatchify(patches).clamp_min(F.FLOOR_DB)
+
+
+def _bring_lows(model: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+    """Give a codec that is being filled the `lows` of the state."""
+    assert isinstance(model, Codec)
+    if model.lows is None and f"{prefix}lows.body.0.weight" in state:
+        model.lows = Lows.like(state, f"{prefix}lows.").to(model.mean.device)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.models import features as F
-from engine.models.codec import LATENTS, LOW_AT, LOW_WIDTH, MEL_WIDTH, PATCH, SCALE_DB, Codec, Residual
+from engine.models.codec import LATENTS, LOW_AT, LOW_WIDTH, MEL_WIDTH, PATCH, PITCHES, SCALE_DB, Codec, Lows, Residual
 from engine.models.vocoder import FLOOR_DB, SPREADS, Vocoder
 from engine.runtimes.graph import CONTRIB, Graph
 
@@ -41,6 +41,20 @@ def _upsampled(graph: Graph, low: str) -> str:
     return graph.reshape(graph.op("Concat", *views, axis=2), 1, -1, F.LOW_BANDS)
 
 
+def _lows(graph: Graph, raw: str, model: Lows, int8: bool) -> str:
+    """`Lows`: latents before their final scaling to dB [1, N, LOW_WIDTH]."""
+    tower: Any = model.body
+    x = graph.linear(raw, tower[0].weight, tower[0].bias)
+    for block in tower[1:-2]:
+        x = _residual(graph, x, block, int8)
+    last, count = tower[-1], len(LOW_AT)
+    hidden = graph.linear(graph.layer_norm(x, tower[-2]), last.weight, last.bias)
+    plain, logits = graph.ops("Split", [hidden, graph.constant([LOW_WIDTH, count * PITCHES])], 2, axis=2)
+    likely = graph.op("Softmax", graph.reshape(logits, 1, -1, PITCHES), axis=2)
+    shape = graph.reshape(graph.linear(likely, model.shapes.weight), 1, -1, LOW_WIDTH)
+    return graph.times(graph.add(plain, shape), graph.constant(SCALE_DB))
+
+
 def decode_graph(model: Codec, int8: frozenset[str], half: bool = False) -> Graph:
     """latents [1, N, 64] to features [1, 8 N, CHANNELS] in dB, floored."""
     graph = Graph("decode", half)
@@ -55,6 +69,8 @@ def decode_graph(model: Codec, int8: frozenset[str], half: bool = False) -> Grap
     fine = graph.linear(hidden, _rotated(SCALE_DB * last.weight), None, "codec_out" in int8)
     whole = graph.add(graph.linear(raw, _rotated(SCALE_DB * model.up.weight), _rotated(mean)), fine)
     left, right, low = graph.ops("Split", [whole, graph.constant([MEL_WIDTH, MEL_WIDTH, LOW_WIDTH])], 3, axis=2)
+    if model.lows is not None:
+        low = graph.add(low, _lows(graph, raw, model.lows, "codec" in int8))
     low = _upsampled(graph, graph.reshape(low, 1, -1, F.LOW_BANDS))
     mels = [graph.reshape(part, 1, -1, F.MELS) for part in (left, right)]
     floor = graph.constant(float(F.FLOOR_DB))

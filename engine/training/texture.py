@@ -106,11 +106,15 @@ def _cents(device: str) -> tuple[Tensor, Tensor]:
 
 
 def pitch_error(found: Tensor, true: Tensor) -> Tensor:
-    """Mean error in cents, at most a quarter tone each, of the peaks in the lows of features [B, T, CHANNELS].
+    """`peak_error` of the lows of features [B, T, CHANNELS]."""
+    return peak_error(found[..., 2 * F.MELS :], true[..., 2 * F.MELS :])
+
+
+def peak_error(a: Tensor, b: Tensor) -> Tensor:
+    """Mean error in cents, at most a quarter tone each, of the peaks in lows [..., LOW_BANDS] dB, a against the true b.
 
     Peaks are those of the truth, within 20 dB of the loudest band; where they lie is read as `lows` reads it.
     """
-    a, b = (features[..., 2 * F.MELS :] for features in (found, true))
     weights, step = _cents(str(b.device))
     inner = b[..., 1:-1]
     peak = (inner >= b[..., :-2]) & (inner > b[..., 2:]) & (inner > -60.0) & (inner > b.amax(-1, keepdim=True) - 20.0)
