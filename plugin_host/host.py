@@ -26,7 +26,7 @@ from plugin_host.realtime import hasten
 from plugin_host.recording import Recorder
 from plugin_host.rolling import RollingPlayer
 from plugin_host.stream import Stream
-from plugin_host.timeline import OwnTimeline, Timeline, engine_there
+from plugin_host.timeline import OwnTimeline, Timeline
 from plugin_host.voice import Fallback
 
 WATCH_SECONDS: Final = 0.2
@@ -116,6 +116,7 @@ class Host:
         self._recorder: Recorder | None = None
         self._recorded = self._lost = self._edits = 0
         self._watched_at = self._told_tempo = 0.0
+        self._had_engine: bool | None = None
         self._lock = threading.RLock()
         self._open = False
         self._closed: HostReport | None = None
@@ -133,7 +134,9 @@ class Host:
         if self.player.error is not None:
             raise self.player.error
         if not self.sink.alive:
-            raise errors.Unavailable(f"{self.sink.name} is gone or changed its period: start the host again")
+            raise errors.Unavailable(
+                f"{self.sink.name} is gone or changed its period: start JACK or the device, then the host again"
+            )
         now = time.monotonic()
         if now - self._watched_at >= WATCH_SECONDS:
             self._watched_at = now
@@ -234,7 +237,6 @@ class Host:
         """The counters now."""
         pipeline, voice, recorder = self.stream.pipeline, self.stream.voice, self._recorder
         band = self.stream.band
-        status = self.timeline.status()
         return HostReport(
             output=self.sink.name,
             timeline=self.timeline.name,
@@ -243,7 +245,7 @@ class Host:
             frame=self.player.frame,
             rolling=self.player.rolling,
             muted=self.player.muted,
-            engine=engine_there(status, time.monotonic_ns()),
+            engine=self.stream.engine_there(),
             ready_seconds=self.ready_frames(10 * self.sink.rate_hz) / self.sink.rate_hz,
             latency_frames=pipeline.latency_frames,
             ahead_frames=self.player.ahead_frames,
@@ -277,6 +279,7 @@ class Host:
         for effect in self.stream.pipeline.stages:
             effect.restock()
         self._compare_tempo()
+        self._tell_engine()
         stamp = _stamp(self._chain)
         if stamp is None or stamp == self._seen:
             return
@@ -287,6 +290,15 @@ class Host:
             self.say(f"the chain stays as it was: {error}")
         else:
             self.say(f"chain: {', '.join(effect for effect in self._labels()) or 'no effects'}")
+
+    def _tell_engine(self) -> None:
+        """An engine that goes or comes while it plays is told."""
+        had, there = self._had_engine, self.stream.engine_there()
+        self._had_engine = there
+        if had and not there:
+            self.say("the engine is gone: what it has rendered plays on; start it again (attacca serve)")
+        elif had is False and there:
+            self.say("an engine renders now")
 
     def _compare_tempo(self) -> None:
         """Whoever leads the transport may have another tempo than the bars that are rendered: told once a tempo."""

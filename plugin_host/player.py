@@ -73,6 +73,11 @@ class Player:
         """The sound is over and everything has been pulled."""
         return self._ended and self._read == self._write
 
+    @property
+    def stopping(self) -> bool:
+        """`stop` was called: what `blocks` waits for is not wanted any more."""
+        return self._stopping
+
     def start(self) -> None:
         """Start the player thread; return when the ring is full or the sound is shorter than it."""
         self._thread.start()

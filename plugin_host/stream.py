@@ -7,7 +7,7 @@ new effects and instruments over (see `rack`, `instrument`) and reads the counte
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -19,11 +19,14 @@ from plugin_host.instrument import Band
 from plugin_host.pipeline import Pipeline
 from plugin_host.source import mix_matrix
 from plugin_host.stage import BLOCK_FRAMES
-from plugin_host.timeline import Timeline
+from plugin_host.timeline import Timeline, engine_there
 from plugin_host.voice import Fallback, Voice
 
 PATIENCE_SECONDS: Final = 120.0
 POLL_SECONDS: Final = 0.01
+WORD_SECONDS: Final = 3.0
+"""After waiting so long without an engine it is said that there is none."""
+NO_ENGINE: Final = "no engine writes to this timeline yet: start one (attacca serve)"
 STILL_SECONDS: Final = 0.5
 """Without a block for so long nobody waits for a fade: an edit is done at once."""
 
@@ -48,6 +51,9 @@ class Stream:
         self._matrix = mix_matrix(2, channels)
         self._rendered, self._gain = chain.rendered, 1.0 if chain.rendered else 0.0
         self._instruments(chain)
+        self.say: Callable[[str], None] = lambda _: None
+        """Gets remarks of `blocks`, one sentence each, on the thread that draws them."""
+        self._told = False
         self._made_at = 0.0
         self._made: Audio = np.zeros((0, channels), np.float32)
 
@@ -89,8 +95,10 @@ class Stream:
         ahead = self.ahead_frames + self.latency_frames if rolling else 0
         self.timeline.report(frame + ahead, rolling, BLOCK_FRAMES, jumps)
 
-    def blocks(self, first_frame: int, frames: int, tail_frames: int = 0) -> Iterator[Audio]:
-        """Exactly `frames` (and the tail) from a frame on, waiting for whoever renders them.
+    def blocks(
+        self, first_frame: int, frames: int, tail_frames: int = 0, stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[Audio]:
+        """Exactly `frames` (and the tail) from a frame on, waiting for whoever renders them, or until `stopping`.
 
         Raises `errors.Unavailable` when nothing new was rendered for PATIENCE_SECONDS.
         """
@@ -98,19 +106,27 @@ class Stream:
         done = 0
         while done < frames:
             count = min(BLOCK_FRAMES, frames - done)
-            self._wait_for(first_frame + done, min(count + self.voice.look, frames - done))
+            self._wait_for(first_frame + done, min(count + self.voice.look, frames - done), stopping)
             sound = self._next()[:count]
             yield self.pipeline.process(sound)
             done += count
         yield self.pipeline.finish(tail_frames)
 
-    def _wait_for(self, frame: int, frames: int) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
+    def _wait_for(self, frame: int, frames: int, stopping: Callable[[], bool]) -> None:
+        begin = time.monotonic()
         self.timeline.report(frame, True, BLOCK_FRAMES, 0)
         while not self.timeline.known(frame, frames).all():
-            if time.monotonic() > end:
+            waited = time.monotonic() - begin
+            if stopping() or waited > PATIENCE_SECONDS:
                 raise errors.Unavailable(f"nobody rendered project frame {frame}: start an engine (attacca serve)")
+            if waited > WORD_SECONDS and not self._told and not self.engine_there():
+                self._told = True
+                self.say(NO_ENGINE)
             time.sleep(POLL_SECONDS)
+
+    def engine_there(self) -> bool:
+        """Whether an engine writes to the timeline now."""
+        return engine_there(self.timeline.status(), time.monotonic_ns())
 
     def _next(self) -> Audio:
         """The next BLOCK_FRAMES before effects: [frames, channels]."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from ctypes.util import find_library
 from pathlib import Path
@@ -95,6 +97,30 @@ def test_offline_it_waits_for_each_bar_and_misses_none(caches: Path, tmp_path: P
     assert len(sound) == report["frames"]
     for bar in range(3):
         assert np.abs(sound[bar * 115_200 :][:4_800]).max() > 0.05, "a click on each bar's first beat"
+
+
+def test_offline_without_an_engine_it_says_so_and_ends_at_ctrl_c(caches: Path, tmp_path: Path) -> None:
+    with HostProcess("-o", str(tmp_path / "out.wav"), "--bars", "1") as host:
+        assert host.process.stderr is not None
+        assert "start one (attacca serve)" in host.process.stderr.readline()
+        _, words = host.finish(seconds=60.0)
+    assert host.process.returncode == 130, words
+    assert not list(tmp_path.glob("*.wav")) and not list(tmp_path.glob(".*.wav"))
+
+
+def test_an_engine_that_goes_and_comes_back_in_play_is_told(caches: Path, server: JackServer) -> None:
+    """Killed: it says no goodbye."""
+    with HostProcess("--jack", server.name, **server.variables) as host:
+        with engine_process("--fake") as engine:
+            host.wait(lambda status: status["played_frames"] > 48_000, "a second is played")
+            os.kill(engine.ready["pid"], signal.SIGKILL)
+            host.wait(lambda status: not status["engine"], "it is missed")
+        with engine_process("--fake"):
+            host.wait(lambda status: status["engine"], "another one is there")
+            time.sleep(0.5)  # it is looked for five times a second
+            _, words = host.finish()
+    assert "the engine is gone: what it has rendered plays on; start it again (attacca serve)" in words
+    assert words.index("the engine is gone") < words.index("an engine renders now", words.index("the engine is gone"))
 
 
 def test_without_jack_and_portaudio_it_says_what_to_install_and_writes_wavs_all_the_same(caches: Path) -> None:
