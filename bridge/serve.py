@@ -37,6 +37,7 @@ from engine.resident import Resident
 from engine.runtimes.memory import uncollected
 from engine.timing import Meter
 from engine.types import Audio, Renderer
+from engine.whole import whole
 
 if TYPE_CHECKING:
     from bridge.live.messages import LiveAudio
@@ -254,10 +255,9 @@ def _ready_file(path: Path | None, line: str) -> Iterator[None]:
     if path is None:
         yield
         return
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(line + "\n", encoding="utf-8")
-        os.replace(part, path)
+        with whole(path) as part:
+            part.write_text(line + "\n", encoding="utf-8")
     except OSError as error:
         raise Unavailable(f"cannot write the ready file {path}: {error.strerror}") from error
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadBundle
+from engine.whole import whole
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -94,7 +95,6 @@ def seal(folder: Path, manifest: dict[str, Any]) -> Bundle:
     """Write the manifest with the digests of all files in `folder`; returns the loaded bundle."""
     files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != MANIFEST)
     complete = {"format": FORMAT, **manifest, "files": {p.name: sha256(p) for p in files}}
-    temporary = folder / f"{MANIFEST}.part"
-    temporary.write_text(json.dumps(complete, indent=1) + "\n")
-    temporary.replace(folder / MANIFEST)
+    with whole(folder / MANIFEST) as part:
+        part.write_text(json.dumps(complete, indent=1) + "\n")
     return load(folder)

@@ -6,7 +6,6 @@ made all other seams.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +18,7 @@ from bridge.files.wavefile import MAX_WAV_BYTES, holding_subtype, unwritable
 from engine.controls import on_grid
 from engine.errors import BadAudio, BadRequest
 from engine.types import SEAM_SECONDS, Audio, Request
+from engine.whole import whole
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -37,9 +37,8 @@ def splice(source: Path, target: Path, request: Request, new: Audio, lead_in: Au
     """
     import soundfile
 
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with opened(source) as held:
+        with whole(target) as part, opened(source) as held:
             if held.channels != new.shape[1]:
                 raise BadAudio(f"{source} is no longer what it was when its new bars were made.")
             subtype = holding_subtype(held.subtype)
@@ -49,13 +48,10 @@ def splice(source: Path, target: Path, request: Request, new: Audio, lead_in: Au
                 for block in blocks(held, request, new, lead_in, put):
                     out.write(block)
                 frames = out.tell()
-        os.replace(part, target)
     except OSError as error:
         raise unwritable(target, error) from error
     except soundfile.LibsndfileError as error:
         raise unwritable(target, OSError(0, "", str(target))) from error
-    finally:
-        part.unlink(missing_ok=True)
     return int(frames)
 
 

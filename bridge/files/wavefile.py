@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.errors import BadAudio, BadRequest, Unavailable
 from engine.types import MAX_SECONDS
+from engine.whole import whole
 
 Subtype = Literal["FLOAT", "DOUBLE"]
 WIDER_THAN_FLOAT32 = {"PCM_32", "DOUBLE"}
@@ -37,8 +38,9 @@ def read_exact(path: Path) -> AudioFile:
                 raise BadAudio(f"{path} is longer than {MAX_SECONDS // 60} minutes; cut it first.")
             return AudioFile(file.read(dtype="float64", always_2d=True), file.samplerate, file.subtype)
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        what = "is not there" if not path.exists() else "cannot be read as audio (WAV, FLAC, AIFF, OGG are known)"
-        raise BadAudio(f"{path} {what}.") from error
+        if not path.exists():
+            raise BadAudio(f"{path} is not there; give the path of an audio file.") from error
+        raise BadAudio(f"{path} cannot be read as audio; WAV, FLAC, AIFF, OGG and MP3 are known.") from error
 
 
 def holding_subtype(subtype: str) -> Subtype:
@@ -80,17 +82,13 @@ def write_wav(path: Path, samples: NDArray[np.floating], rate: int, subtype: Sub
 
 def write_whole(path: Path, data: bytes | memoryview) -> None:
     """Writes bytes beside `path` and renames them into place, so that nobody sees half a file."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(part, "wb") as file:
+        with whole(path) as part, open(part, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
     except OSError as error:
         raise unwritable(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> Unavailable:

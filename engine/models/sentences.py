@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.errors import Unavailable
+from engine.whole import whole
 
 VARIABLE = "ATTACCA_PROMPT_TABLE"
 _WORD = re.compile(r"[a-z0-9]+")
@@ -36,9 +37,8 @@ def words(text: str) -> list[str]:
 def write_table(path: Path, texts: list[str], embeddings: Tensor) -> None:
     """Store unit vectors [len(texts), 384] as fp16 beside their texts."""
     assert len(texts) == len(embeddings), "one embedding a text"
-    part = path.with_suffix(".part")
-    save_file({"embeddings": embeddings.half().contiguous()}, str(part), {"texts": json.dumps(texts)})
-    part.replace(path)
+    with whole(path) as part:
+        save_file({"embeddings": embeddings.half().contiguous()}, str(part), {"texts": json.dumps(texts)})
 
 
 class SentenceTable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from engine.errors import BadMidi, BadRequest, Unavailable
 from engine.planning.bars import check_plan, says_nothing
 from engine.timing import shown
 from engine.types import Plan
+from engine.whole import whole
 
 MAX_JSON_BYTES = 4_000_000
 
@@ -75,12 +75,9 @@ def write_plan(path: Path, plan: Plan, tempo: Fraction | None = None) -> tuple[P
     check_target(path, "the plan")
     beside = path.with_suffix(".json")
     for target, data in ((path, to_midi(plan, tempo)), (beside, to_json(plan))):
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            part.write_bytes(data)
-            part.replace(target)
+            with whole(target) as part:
+                part.write_bytes(data)
         except OSError as error:
             raise Unavailable(f"Cannot write {shown(str(target))}: {error.strerror or error}.") from None
-        finally:
-            part.unlink(missing_ok=True)
     return path, beside

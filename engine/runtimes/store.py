@@ -29,6 +29,7 @@ from engine.bundle import MANIFEST, Bundle, sha256
 from engine.models.load import Networks
 from engine.runtimes.onnx_cpu import GRAPHS
 from engine.runtimes.ort import onnxruntime
+from engine.whole import whole
 
 EXPORTER = 2
 KEPT = 3
@@ -144,9 +145,8 @@ def read_picks(folder: Path) -> dict[str, list[object]]:
 
 def write_pick(folder: Path, machine: str, pick: list[object]) -> None:
     """Remember a pick; a cache that cannot be written is none."""
-    part = folder / f".picks.{os.getpid()}.part"
     try:
-        part.write_text(json.dumps({**read_picks(folder), machine: pick}, indent=1) + "\n")
-        part.replace(folder / "picks.json")
+        with whole(folder / "picks.json") as part:
+            part.write_text(json.dumps({**read_picks(folder), machine: pick}, indent=1) + "\n")
     except OSError:
         return

@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from engine.whole import whole
+
 LEAST_MINUTES, MOST_MINUTES = 0.5, 10_000.0
 REFERENCE_GFLOPS = 100.0
 CORPUS_TIMES_REAL_TIME = 35.0
@@ -161,9 +163,8 @@ class Ledger:
         named = sum(entry.seconds for name, entry in self.entries.items() if name != BETWEEN)
         self.entry(BETWEEN).seconds = max(0.0, self.spent_s() - named)
         rows = {name: vars(entry) for name, entry in self.entries.items()}
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps({"budget_s": self.budget_s, "leg": self.leg, "stages": rows}, indent=1) + "\n")
-        part.replace(self.path)
+        with whole(self.path) as part:
+            part.write_text(json.dumps({"budget_s": self.budget_s, "leg": self.leg, "stages": rows}, indent=1) + "\n")
 
     def entry(self, name: str) -> Entry:
         return self.entries.setdefault(name, Entry())

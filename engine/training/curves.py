@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from engine.whole import whole
+
 MOST_LINES = 6
 
 
@@ -52,7 +54,6 @@ def draw(losses: Path, target: Path) -> bool:
             axis.set_yscale("log")
     for axis in list(axes.flat)[len(stages) :]:
         axis.set_visible(False)
-    part = target.with_suffix(".part.png")
-    figure.savefig(part, dpi=90)
-    part.replace(target)
+    with whole(target) as part:
+        figure.savefig(part, dpi=90, format="png")
     return True

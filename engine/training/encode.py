@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from engine.models.codec import Codec
 from engine.training.data import LABELS, PHASES, Latents, load_song, load_variants
+from engine.whole import whole
 
 ENCODER = ("down.", "encoder.", "mean", "latent_mean", "latent_scale")
 
@@ -46,9 +46,8 @@ def save_latents(path: Path, song: Latents) -> None:
         if (value := getattr(song, name)) is not None:
             tensors[name] = torch.from_numpy(np.ascontiguousarray(value))
     about = {"facts": song.facts, "groups": song.groups, "drawn": song.drawn}
-    part = path.with_suffix(f".{os.getpid()}.part")
-    save_file(tensors, str(part), {"song": json.dumps(about)})
-    part.replace(path)
+    with whole(path) as part:
+        save_file(tensors, str(part), {"song": json.dumps(about)})
 
 
 def open_latents(path: Path) -> Latents:

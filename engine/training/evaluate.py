@@ -45,6 +45,7 @@ from engine.training.metrics.sections import (
 )
 from engine.training.metrics.sections import codec as coding
 from engine.training.metrics.table import Table, beside
+from engine.whole import whole
 
 HELD_OUT_SEED = 770_411_906
 HELD_OUT_SONGS = 44
@@ -131,9 +132,8 @@ def finite(value: Any) -> Any:
 
 def write(path: Path, content: str) -> None:
     """Whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(content)
-    part.replace(path)
+    with whole(path) as part:
+        part.write_text(content)
 
 
 def save(record: dict[str, Any], out: Path) -> None:

@@ -14,6 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from engine.whole import whole
+
 
 def path_of(folder: Path, name: str) -> Path:
     return folder / f"{name}.done"
@@ -23,10 +25,9 @@ def keep(folder: Path, name: str, module: nn.Module, **facts: Any) -> Path:
     """Write the module's state and the facts (JSON), whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     target = path_of(folder, name)
-    part = target.with_suffix(".part")
     state = {key: value.detach().cpu().contiguous().clone() for key, value in module.state_dict().items()}
-    save_file(state, str(part), {"facts": json.dumps(facts)})
-    part.replace(target)
+    with whole(target) as part:
+        save_file(state, str(part), {"facts": json.dumps(facts)})
     return target
 
 

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from engine.training import devices
+from engine.whole import whole
 
 CHECKPOINT_SECONDS = 120.0
 VALIDATION_SHARE = 0.05
@@ -122,10 +123,9 @@ class Stage:
             tensors[f"buffer.{name}"] = buffer.detach().clone(memory_format=torch.contiguous_format)
         if self.best is not None:
             tensors |= {f"best.{name}": value for name, value in self.best[1].items()}
-        temporary = self.checkpoint.with_suffix(".part")
-        save_file(tensors, str(temporary))
         note = {"spent": self.spent, "steps": self.steps, "best": self.best and self.best[0]}
-        temporary.replace(self.checkpoint)
+        with whole(self.checkpoint) as part:
+            save_file(tensors, str(part))
         self.checkpoint.with_suffix(".json").write_text(json.dumps(note))
         for other in self.beside:
             other.spent = self.spent

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.bundle import MANIFEST, sha256
 from engine.errors import BadBundle
+from engine.whole import whole
 
 INDEX = "parcel.json"
 PIECE_BYTES = 16 * 2**20 - 4096
@@ -101,18 +102,17 @@ def join(parcel: Path, into: Path) -> list[Path]:
         if not target.is_relative_to(into.resolve()):
             raise BadBundle(f"the parcel {parcel} names {row['name']}, which lies outside {into}")
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        with part.open("wb") as file:
-            left = row["bytes"]
-            while left:
-                held = held or next(stream, b"")
-                if not held:
-                    raise BadBundle(f"the parcel {parcel} ends inside {row['name']}")
-                file.write(held[:left])
-                held, left = held[left:], left - min(left, len(held))
-        if sha256(part) != row["sha256"]:
-            raise BadBundle(f"{row['name']} came out of {parcel} damaged; fetch it anew")
-        part.replace(target)
+        with whole(target) as part:
+            with part.open("wb") as file:
+                left = row["bytes"]
+                while left:
+                    held = held or next(stream, b"")
+                    if not held:
+                        raise BadBundle(f"the parcel {parcel} ends inside {row['name']}")
+                    file.write(held[:left])
+                    held, left = held[left:], left - min(left, len(held))
+            if sha256(part) != row["sha256"]:
+                raise BadBundle(f"{row['name']} came out of {parcel} damaged; fetch it anew")
         written.append(target)
     return written
 

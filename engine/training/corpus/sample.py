@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from math import ceil, floor
 from pathlib import Path
@@ -20,6 +19,7 @@ from engine.training.corpus.levels import RATE_HZ
 from engine.training.corpus.mix import Mixed, render_song, song_frames
 from engine.training.corpus.song import Song
 from engine.training.corpus.sources import Rack, Sources, choose
+from engine.whole import whole
 
 EXCERPT_RANGE_SECONDS = (36.0, 56.0)
 CAPTIONS = 6
@@ -125,9 +125,5 @@ def tensors(song: Song, mixed: Mixed) -> dict[str, Any]:
 def store(path: Path, song: Song, mixed: Mixed, captions: list[str], sources: Sources) -> None:
     """Write a song's file atomically."""
     about = json.dumps(describe(song, captions, sources, mixed))
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        save_file(tensors(song, mixed), temporary, {"song": about})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as part:
+        save_file(tensors(song, mixed), part, {"song": about})

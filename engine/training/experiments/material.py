@@ -21,6 +21,7 @@ from engine.models.load import load_networks
 from engine.models.prompt import PromptHead
 from engine.training import data, encode, prompt
 from engine.training.data import Latents
+from engine.whole import whole
 
 CORPUS_HOURS = 1.0
 HELD_OUT_OF = 12
@@ -73,9 +74,8 @@ def prompted(songs: list[Latents], head: PromptHead, cache: Path) -> None:
     kept = cache / f"prompts-{name.hexdigest()[:12]}.safetensors"
     if not kept.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        with torch.no_grad():
-            save_file({"vectors": head(prompt.embed_all(texts)).contiguous()}, str(kept.with_suffix(".part")))
-        kept.with_suffix(".part").replace(kept)
+        with torch.no_grad(), whole(kept) as part:
+            save_file({"vectors": head(prompt.embed_all(texts)).contiguous()}, str(part))
     vectors = dict(zip(texts, load_file(str(kept))["vectors"].numpy(), strict=True))
     for song in songs:
         song.prompts = np.stack([vectors[text] for text in song.facts["captions"]])

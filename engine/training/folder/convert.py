@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
@@ -33,6 +32,7 @@ from engine.training.folder.names import read_names
 from engine.training.folder.sidecar import read_sidecars
 from engine.training.folder.tags import read_tags
 from engine.types import MODEL_RATE_HZ, Audio
+from engine.whole import whole
 
 USUAL_SECONDS = 48.0
 LEAST_SECONDS = 13.2
@@ -286,9 +286,5 @@ def _facts(
 
 def _store(path: Path, record: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
     """Write a song's file atomically."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        save_file(record, temporary, {"song": json.dumps(facts)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as part:
+        save_file(record, part, {"song": json.dumps(facts)})

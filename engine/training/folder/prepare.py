@@ -22,6 +22,7 @@ from engine.training.folder.audio import SUFFIXES, find_sounds, fingerprint
 from engine.training.folder.convert import Outcome, convert
 from engine.training.folder.report import Report
 from engine.training.folder.sidecar import sidecars
+from engine.whole import whole
 
 VERSION = 1
 SPLITS = ("train", "valid", "test")
@@ -93,9 +94,8 @@ def _outcome(path: Path, folder: Path, out: Path, seen: dict[str, str]) -> Outco
     if known is not None:
         return known
     outcome = convert(path, folder, out / "train", digest)
-    part = note.with_suffix(".part")
-    part.write_text(json.dumps({"signature": mark, **asdict(outcome)}, indent=1) + "\n")
-    part.replace(note)
+    with whole(note) as part:
+        part.write_text(json.dumps({"signature": mark, **asdict(outcome)}, indent=1) + "\n")
     return outcome
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from engine.models import features as F
 from engine.training import data
+from engine.whole import whole
 
 POOL_FRAMES, POOL_BANDS = 4, 2
 BANDS = F.MELS // POOL_BANDS
@@ -183,6 +184,5 @@ def save(model: Judge, path: Path) -> None:
     """Whole or not at all."""
     from safetensors.torch import save_file
 
-    part = path.with_suffix(".part")
-    save_file(model.state_dict(), str(part), {"styles": "\n".join(model.styles)})
-    part.replace(path)
+    with whole(path) as part:
+        save_file(model.state_dict(), str(part), {"styles": "\n".join(model.styles)})

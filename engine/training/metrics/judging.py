@@ -16,6 +16,7 @@ from engine.training import data
 from engine.training.metrics import judge
 from engine.training.metrics.bench import Bench
 from engine.training.metrics.clips import WINDOW, Clip
+from engine.whole import whole
 
 FEWEST_SONGS = FEWEST_STYLES = 2
 MISSING = (
@@ -70,9 +71,8 @@ def shelf_of(bench: Bench) -> judge.Shelf:
         shelf = judge.shelve(files, bench.console)
         lengths = np.array([len(view) for view in shelf.views])
         arrays = {"views": np.concatenate(shelf.views), "lengths": lengths, "labels": shelf.labels}
-        part = path.with_suffix(".part")
-        save_file(arrays, str(part), {"styles": "\n".join(shelf.styles)})
-        part.replace(path)
+        with whole(path) as part:
+            save_file(arrays, str(part), {"styles": "\n".join(shelf.styles)})
         return shelf
     with safe_open(str(path), "numpy") as file:
         views = np.split(file.get_tensor("views"), np.cumsum(file.get_tensor("lengths"))[:-1])

@@ -14,6 +14,7 @@ import numpy as np
 from engine.bundle import Bundle
 from engine.training.metrics.bench import Bench
 from engine.training.metrics.voices import Rows
+from engine.whole import whole
 
 
 def digest(about: Any) -> str:
@@ -58,7 +59,6 @@ def kept(bench: Bench, about: Any, make: Callable[[], Rows]) -> Rows:
         return load_file(str(path))
     rows = {name: np.ascontiguousarray(value) for name, value in make().items()}
     bench.cache.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file(rows, str(part))
-    part.replace(path)
+    with whole(path) as part:
+        save_file(rows, str(part))
     return rows

@@ -21,6 +21,7 @@ from engine.training.metrics import targets
 from engine.training.metrics.bench import FIRST_SEED, FRAME_SAMPLES, Bench, Song
 from engine.training.windows import PRESENT_SHARE
 from engine.types import MODEL_RATE_HZ, PART_NAMES, Audio, Part, PromptPart, Request
+from engine.whole import whole
 
 CLIPS = 50
 SECONDS = 10.0
@@ -136,9 +137,8 @@ def _kept(bench: Bench, name: str, make: Callable[[], Audio]) -> Audio:
 
     path = _folder(bench) / name
     if not path.is_file():
-        part = path.with_suffix(".part")
-        soundfile.write(part, make().clip(-1.0, 1.0), MODEL_RATE_HZ, format="FLAC", subtype="PCM_16")
-        part.replace(path)
+        with whole(path) as part:
+            soundfile.write(part, make().clip(-1.0, 1.0), MODEL_RATE_HZ, format="FLAC", subtype="PCM_16")
     return np.asarray(soundfile.read(path, dtype="float32", always_2d=True)[0], np.float32)
 
 
