@@ -41,6 +41,7 @@ SUFFIXES = (
 MADE = {"manifest.json", "results.json", "report.html", "transcript.json", "played.mid", "files.json", "picks.json"}
 """Files that running makes; who names them says what makes them."""
 PACKAGES = ("engine", "bridge", "plugin_host", "benchmarks")
+CONTEXT = click.Context(cli)
 CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(rf"^[\w.-]+(?:/[\w.-]+)*\.(?:{'|'.join(SUFFIXES)})$")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -85,7 +86,7 @@ def commands_of(page: Path) -> Iterator[str]:
                 yield first
                 for other in others:
                     words = other.removeprefix("attacca ").split()
-                    if words and words[0] in cli.commands:
+                    if words and words[0] in cli.entries:
                         yield f"attacca {' '.join(words)}"
                     elif words and words[0].startswith("--"):
                         yield f"{' '.join(first.split()[:2])} {other}"
@@ -145,10 +146,11 @@ def wrong_in(text: str) -> str:
     words = text.replace("[", " ").replace("]", " ").split()[1:]
     while words and isinstance(command, click.Group) and not words[0].startswith("-"):
         name = words.pop(0).rstrip(",.:;")
-        if name not in command.commands:
+        inner = command.get_command(CONTEXT, name)
+        if inner is None:
             takes_words = any(isinstance(param, click.Argument) for param in command.params)
             return "" if takes_words or name.isupper() or name == "..." else f"{text}: there is no {name}"
-        command = command.commands[name]
+        command = inner
     known = {option for param in command.params for option in [*param.opts, *param.secondary_opts]} | {"--help", "-h"}
     options = {re.split(r"[=,.:;)]", word)[0] for word in words if re.match(r"--?[a-z]", word)}
     return "" if options <= known else f"{text}: there is no {sorted(options - known)}"

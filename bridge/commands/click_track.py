@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bridge.commands.common import Real, Whole, print_line, remark, stopping
+from bridge.commands.menu import examples
 from engine.errors import AttaccaError, BadRequest
 
 if TYPE_CHECKING:
@@ -21,17 +22,18 @@ if TYPE_CHECKING:
     from bridge.midi.clickout import ClickOut
 
 LOOK_S = 0.25
+EXAMPLES = ("attacca click --count-in 1", "attacca click --tempo 0:120,8:90 --meter 3/4 --midi synth:in")
 
 
-@click.command("click")
+@click.command("click", epilog=examples(*EXAMPLES))
 @click.option("--count-in", "bars", type=Whole(0, 8), default=0, metavar="BARS", help="Bars counted before a start.")
 @click.option("--tempo", help='A tempo map, as in "0:120,8:90"; default: the map of the live session.')
-@click.option("--meter", default="4/4", show_default=True, help="With --tempo.")
+@click.option("--meter", default="4/4", show_default=True, help="n/d, or a map; goes with --tempo.")
 @click.option("--instance", default="", help="Whose map, where there are several sessions.")
 @click.option("--connect", "ports", multiple=True, metavar="PORT", help="Where the sound goes; default: what is heard.")
 @click.option("--midi", "midi_ports", multiple=True, metavar="PORT", help="Where wood blocks on channel 10 go.")
 @click.option("--clock", "clock_ports", multiple=True, metavar="PORT", help="Where the MIDI clock goes.")
-@click.option("--seconds", type=Real(0.1, 86_400), help="End after so long.")
+@click.option("--seconds", type=Real(0.1, 86_400), help="End after so many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="At the end, one line of JSON.")
 def click_track(
     bars: int,
@@ -56,7 +58,7 @@ def click_track(
             for port in theirs:
                 out.connect(ours, port)
         whose = "its own tempo map" if tempo is not None else "the live session's map"
-        remark(f"clicks follow JACK's transport on {whose}" + (f"; counted in: {bars} bars" if bars else ""))
+        remark(f"clicks follow JACK's transport on {whose}" + (f"; bars counted in: {bars}" if bars else ""))
         _run(out, instance if tempo is None else None, seconds)
     finally:
         out.close()

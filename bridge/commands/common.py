@@ -23,13 +23,19 @@ EXIT_MISTAKE = 2
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON; remarks go to stderr.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One line of JSON on stdout, for scripts.")
 
-
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the networks run; auto: the GPU where there is one.",
+)
 runtime_option = click.option(
     "--runtime",
     type=click.Choice(NAMES),
-    help="What runs the networks; auto (or ATTACCA_RUNTIME) is the fastest here, measured at the first start.",
+    help="What runs the networks; default: ATTACCA_RUNTIME, else auto: the fastest, measured at the first start.",
 )
 
 
@@ -115,7 +121,9 @@ def run(command: Callable[[], Any], as_json: bool) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
-        give_up("usage", error.format_message(), EXIT_MISTAKE, as_json)
+        from bridge.commands.menu import sentence_of
+
+        give_up("usage", sentence_of(error), EXIT_MISTAKE, as_json)
     except AttaccaError as error:
         give_up(error.code, str(error), EXIT_MISTAKE, as_json)
     except BrokenPipeError:

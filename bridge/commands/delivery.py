@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -56,6 +56,15 @@ class Making:
         return [self.file(path, index) for index in range(self.takes)]
 
 
+class Written(NamedTuple):
+    """A file and what it holds."""
+
+    path: Path
+    frames: int
+    rate: int
+    channels: int
+
+
 @dataclass
 class Made:
     """A take that is there, and the files that it went to."""
@@ -63,13 +72,13 @@ class Made:
     making: Making
     index: int
     take: Take
-    written: list[Path] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
 
     def write(self, path: Path, samples: NDArray[np.floating[Any]], rate: int, subtype: str = "FLOAT") -> None:
         """A WAV in which every sample value of `subtype` is kept exactly. samples: [frames, channels]."""
         target = self.making.file(path, self.index)
         wavefile.write_wav(target, samples, rate, wavefile.holding_subtype(subtype))
-        self.written.append(target)
+        self.written.append(Written(target, len(samples), rate, samples.shape[1]))
 
 
 def check_takes(making: Making, targets: list[tuple[str, Path]]) -> None:
@@ -99,8 +108,8 @@ def deliver(request: Request, making: Making) -> Iterator[Made]:
         for line in take.report.remarks:
             remark(line)
         if not making.as_json:
-            tell(made.written[-1] if made.written else Path("-"), take.report)
-        lines.append({**facts_of(take.report), **({"file": str(made.written[-1])} if making.takes > 1 else {})})
+            tell(made.written, request.bars, take.report)
+        lines.append({**facts_of(take.report), **({"file": str(made.written[-1].path)} if making.takes > 1 else {})})
     if making.as_json:
         print_line(lines[0] if making.takes == 1 else {"takes": lines})
 
@@ -120,11 +129,16 @@ def judged_of(report: Report) -> dict[str, float]:
     return {name: round(value, 4) for name, value in found.items() if value is not None}
 
 
-def tell(output: Path, report: Report) -> None:
-    """The result in one line for people."""
-    judged = "".join(f", {name.replace('_', ' ')} {value:g}" for name, value in judged_of(report).items())
+def tell(written: list[Written], bars: int, report: Report) -> None:
+    """The result for people: each file and how long it is, then how its new bars came about."""
+    for file in written:
+        click.echo(
+            f"{file.path}: {file.frames / file.rate:.3f} s, {file.frames} frames at {file.rate} Hz,"
+            f" {'mono' if file.channels == 1 else f'{file.channels} channels'}"
+        )
+    judged = "".join(f"; {name.replace('_', ' ')} {value:g}" for name, value in judged_of(report).items())
     click.echo(
-        f"{output}: {report.frames} frames at {report.rate} Hz, {report.channels} channels, "
-        f"{report.audio_seconds:.3f} s in {report.compute_seconds:.3f} s ({report.times_real_time:.1f}x real time), "
-        f"seed {report.seed}, bundle {report.bundle}{judged}"
+        f"  {'1 new bar' if bars == 1 else f'{bars} new bars'}: {report.audio_seconds:.3f} s rendered in"
+        f" {report.compute_seconds:.3f} s, {report.times_real_time:.1f} times real time;"
+        f" seed {report.seed}, bundle {report.bundle}{judged}"
     )

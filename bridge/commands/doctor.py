@@ -12,6 +12,7 @@ import click
 from bridge.commands import common
 from bridge.commands.checks import devices, machine, service, software
 from bridge.commands.checks.line import Line
+from bridge.commands.menu import examples
 from engine.errors import AttaccaError
 
 CHECKS: tuple[tuple[str, Callable[[], Line]], ...] = (
@@ -64,11 +65,11 @@ def _made(name: str, check: Callable[[], Line]) -> Line:
         return Line(name, "failed", text, "Set it up again: make setup.")
 
 
-@click.command()
+@click.command(epilog=examples("attacca doctor", "attacca doctor --no-speed --json"))
 @click.option("--speed/--no-speed", default=True, help="Also render four bars, to see how fast this machine is.")
 @common.json_option
 def doctor(speed: bool, as_json: bool) -> None:
-    """Can this machine serve? Exit code 0 or 1; what else will not work is told with what to do about it."""
+    """Can this machine serve? What is missing, and what to do about it. Exit code 0: yes, 1: no."""
     with _progress(as_json) as tell:
         lines = examine(tell, speed)
     sound = not any(line.state == "failed" for line in lines)

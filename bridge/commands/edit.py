@@ -10,6 +10,7 @@ import numpy as np
 
 from bridge.commands.common import Real, Whole, remark
 from bridge.commands.delivery import Making, check_takes, deliver
+from bridge.commands.menu import examples
 from bridge.commands.options import (
     output_option,
     prompt_option,
@@ -25,28 +26,31 @@ from engine.errors import BadRequest
 from engine.types import MAX_BARS, MODEL_RATE_HZ, Request
 
 RANGE = "3-4,7"
+STRENGTH_HELP = "How far from IN: near 0 hardly, 1 as fill. Rounded to eighths."
 new_option = click.option("--new", type=wav, metavar="NEW.wav", help="Also write the new bars alone.")
 source_options = with_options(
-    click.argument("source", type=wav, metavar="IN"), prompt_option, tempo_option, source_bars_option, shared_options
+    click.argument("source", type=wav, metavar="IN"), prompt_option, tempo_option, source_bars_option
 )
 
 
-@click.command()
+@click.command(epilog=examples("attacca fill song.wav --bars 3-4 --tempo 120 -o mended.wav"))
 @source_options
 @click.option("--bars", required=True, metavar=RANGE, help="Bars to replace, counted from 1; several at once.")
-@new_option
 @output_option("IN with its new bars")
+@new_option
+@shared_options
 def fill(source: Path, bars: str, new: Path | None, output: Path, **options: Any) -> None:
     """New bars in the place of some of IN's, from what lies before and after them. All else keeps its samples."""
     _replace(source, edits.parse_bars(bars), new, output, {"edit": "fill", **options})
 
 
-@click.command()
+@click.command(epilog=examples("attacca vary loop.wav --source-bars 4 --strength 0.3 --takes 4 -o other.wav"))
 @source_options
 @click.option("--bars", metavar=RANGE, help="Bars to vary, counted from 1; without it, all of IN.")
-@click.option("--strength", type=Real(0, 1), default=0.5, show_default=True, help="0: hardly; 1: as fill. In eighths.")
-@new_option
+@click.option("--strength", type=Real(0, 1), default=0.5, show_default=True, help=STRENGTH_HELP)
 @output_option("IN with its new bars")
+@new_option
+@shared_options
 def vary(source: Path, bars: str | None, new: Path | None, output: Path, **options: Any) -> None:
     """A new take on bars of IN that keeps more or less of them."""
     if options["strength"] == 0:
@@ -67,11 +71,12 @@ def _replace(source: Path, span: edits.Span | None, new: Path | None, output: Pa
         made.write(output, edits.replaced(original, request, made.take), original.rate, original.subtype)
 
 
-@click.command()
+@click.command(epilog=examples("attacca accompany drums.wav --tempo 120 --parts bass -o bass.wav --mixed both.wav"))
 @source_options
 @click.option("--bars", metavar=RANGE, help="Where it plays, counted from 1; without it, under all of IN.")
-@click.option("--mixed", type=wav, metavar="ALL.wav", help="Also write IN and the part together.")
 @output_option("the part alone")
+@click.option("--mixed", type=wav, metavar="ALL.wav", help="Also write IN and the part together.")
+@shared_options
 def accompany(source: Path, bars: str | None, mixed: Path | None, output: Path, **options: Any) -> None:
     """A part under what is there: --parts bass, say."""
     making = Making.of(options)
@@ -96,14 +101,14 @@ def warn_of_peak(samples: np.ndarray[Any, np.dtype[np.float64]]) -> None:
         remark(f"The mix peaks at {20 * np.log10(peak):+.1f} dBFS; turn it down before it is played.")
 
 
-@click.command()
+@click.command(epilog=examples('attacca loop --prompt "dub techno" --tempo 124 --bars 4 -o loop.wav'))
 @click.argument("source", type=wav, metavar="[IN]", required=False)
 @prompt_option
 @click.option("--tempo", help='Quarters per minute, 20-400, or a map "bar:bpm,bar:bpm,...".')
 @source_bars_option
 @click.option("--bars", type=Whole(1, MAX_BARS), required=True, help="How many bars the loop has.")
-@shared_options
 @output_option("the loop")
+@shared_options
 def loop(source: Path | None, output: Path, **options: Any) -> None:
     """Bars whose last one leads into the first. With IN they sound like what follows it."""
     if source is None:
@@ -122,12 +127,13 @@ def loop(source: Path | None, output: Path, **options: Any) -> None:
         made.write(output, made.take.audio, made.take.report.rate)
 
 
-@click.command()
+@click.command(epilog=examples("attacca extend song.wav --tempo 120 --front 4 -o longer.wav"))
 @source_options
 @click.option("--front", type=Whole(1, MAX_BARS), help="How many new bars before IN.")
 @click.option("--back", type=Whole(1, MAX_BARS), help="How many new bars after IN.")
-@new_option
 @output_option("the longer IN")
+@new_option
+@shared_options
 def extend(source: Path, front: int | None, back: int | None, new: Path | None, output: Path, **options: Any) -> None:
     """More bars at the front of IN, or at its back."""
     if (front is None) == (back is None):

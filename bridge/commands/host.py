@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import signal
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.commands.common import Real, Whole, json_option, print_line, remark
+from bridge.commands.menu import examples
 from engine.errors import AttaccaError, BadRequest, Unavailable
 from engine.types import MAX_BARS
 
@@ -24,10 +26,19 @@ if TYPE_CHECKING:
 path = click.Path(path_type=Path)
 DEFAULT_HOST_OSC = "127.0.0.1:9811"
 LOOK_SECONDS = 0.02
+ENGINE_SECONDS = 3.0
+"""An engine that runs finds a new timeline sooner."""
 OFFLINE_BLOCK_FRAMES = 4096
+OSC_HELP = 'Where start, stop, panic, chain, ... are heard; "off": nowhere; port 0: any.'
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        'attacca host --prompt "warm house" --tempo 122 --chain chain.toml --record night.wav',
+        "attacca host --transport follow --tempo 0:120,8:90",
+        'attacca host --prompt "warm house" --bars 8 -o bars.wav',
+    )
+)
 @click.option(
     "--jack", "server", default="", metavar="SERVER", help="Through this JACK server (default: one that runs)."
 )
@@ -42,21 +53,33 @@ OFFLINE_BLOCK_FRAMES = 4096
 )
 @click.option("--cache", metavar="INSTANCE", help='Read the cache of a plugin ("any": the only one) beside it.')
 @click.option("--prompt", default="", help="What the engine is to play, where the host has a cache of its own.")
-@click.option("--seed", type=Whole(0, 2**53), default=1, show_default=True)
+@click.option("--seed", type=Whole(0, 2**53), default=1, show_default=True, help="The same seed gives the same bars.")
 @click.option("--tempo", default="120", show_default=True, help='BPM, or a map "bar:bpm,...".')
 @click.option("--meter", default="4/4", show_default=True, help='n/d, or a map "bar:n/d,...".')
-@click.option("--intensity", type=Real(-60, 0), default=-60.0, metavar="DB", help="A level to aim at; -60: none.")
+@click.option("--intensity", type=Real(-60, 0), default=-60.0, metavar="DB", help="A level to aim at, dBFS; -60: none.")
 @click.option("--from-bar", type=Whole(1, 10_000), default=1, show_default=True, help="The first bar, from 1.")
 @click.option("--bars", type=Whole(1, 100_000), help="End after so many bars (default: when told to).")
 @click.option("--ready-bars", type=Whole(0, 8), default=2, show_default=True, help="Bars rendered before it rolls.")
-@click.option("--rate", type=Whole(8_000, 192_000), help="Of -o and --device; JACK has its own.")
+@click.option("--rate", type=Whole(8_000, 192_000), help="Hz, of -o and --device; default: 48000. JACK has its own.")
 @click.option("--chain", type=path, metavar="CHAIN.toml", help="Effects and instruments; watched while it plays.")
 @click.option("--plan", type=path, metavar="PLAN", help="What the chain's instruments play: MIDI or JSON.")
 @click.option("--plan-bar", type=Whole(1, 10_000), default=1, show_default=True, help="Where the plan begins.")
-@click.option("--fallback", type=click.Choice(["repeat", "silence"]), default="repeat", show_default=True)
-@click.option("--ahead-ms", type=Real(20, 1000), default=250.0, show_default=True, help="Prepared before it is heard.")
+@click.option(
+    "--fallback",
+    type=click.Choice(["repeat", "silence"]),
+    default="repeat",
+    show_default=True,
+    help="What sounds where nothing is ready: the last bar again, or nothing.",
+)
+@click.option(
+    "--ahead-ms",
+    type=Real(20, 1000),
+    default=250.0,
+    show_default=True,
+    help="Prepared before it is heard, ms.",
+)
 @click.option("--record", type=path, metavar="TAKE.wav", help="Record what is heard, beside playing.")
-@click.option("--osc", default=DEFAULT_HOST_OSC, show_default=True, metavar="HOST:PORT", help='Or "off"; port 0: any.')
+@click.option("--osc", default=DEFAULT_HOST_OSC, show_default=True, metavar="HOST:PORT", help=OSC_HELP)
 @click.option("--midi", metavar="PORT", help="Panic, start and stop from a MIDI input; last: the remembered one.")
 @click.option("--panic-note", type=Whole(0, 127), help="A key of --midi that silences everything.")
 @click.option("--instance", default="host", show_default=True, help="The name of the host's own cache.")
@@ -173,8 +196,12 @@ def _offline(output: Path, options: dict[str, Any]) -> dict[str, Any]:
         sink = OfflineOutput(output, rate, 2, True)
         chain = ChainSpec() if options["chain"] is None else load_chain(options["chain"], build=False)
         stream = Stream(timeline, chain, 2, _band(options, song, rate), options["fallback"])
-        blocks = stream.blocks(first, last - first, round(chain.tail_seconds * rate))
-        perform(Player(blocks, rate, 2, OFFLINE_BLOCK_FRAMES), sink)
+        stream.say = remark
+        tail = round(chain.tail_seconds * rate)
+        player: Player = Player(
+            stream.blocks(first, last - first, tail, lambda: player.stopping), rate, 2, OFFLINE_BLOCK_FRAMES
+        )
+        perform(player, sink)
         voice = stream.voice
         counted = {"played_frames": voice.played_frames, "missed_frames": voice.missed_frames}
         latency = stream.pipeline.latency_frames
@@ -251,9 +278,13 @@ def _play(running: Host, options: dict[str, Any], song: TempoMap, first: int, la
             waiting = None
         elif first:
             running.locate(first)
+        asked, ask_s = False, time.monotonic() + ENGINE_SECONDS
         with single_keys() as key:
             while not ending and (last is None or running.player.frame < last):
                 running.step()
+                if not asked and time.monotonic() >= ask_s:
+                    asked = True
+                    _ask_for_engine(running)
                 if waiting is not None and (not waiting or running.ready_frames(waiting) == waiting):
                     running.roll()
                     waiting = None
@@ -283,8 +314,13 @@ def _say_ready(running: Host, remote: Any) -> None:
         f"{report.output} at {report.rate} Hz, {report.block_frames} frames a period; timeline {report.timeline}{where}"
     )
     remark(f"effects and limiter delay {report.latency_frames} frames ({delay:.1f} ms), compensated to the sample")
-    if not report.engine:
-        remark("no engine writes to this timeline yet: start one (attacca serve)")
+
+
+def _ask_for_engine(running: Host) -> None:
+    from plugin_host.stream import NO_ENGINE
+
+    if not running.report().engine:
+        remark(NO_ENGINE)
 
 
 def _pressed(running: Host, key: str) -> bool:

@@ -18,18 +18,20 @@ import click
 
 from bridge.commands import live_view
 from bridge.commands.common import Real, json_option, print_line, remark, stopping
+from bridge.commands.menu import Topic, examples
 
 if TYPE_CHECKING:
     from bridge.live.recorder import Recorder
     from bridge.live.watch import Watch
 
 LINE_S = 1.0
+EXAMPLES = ("attacca live", "attacca live --transcript takes", "attacca live clean")
 Show = Callable[[list[dict[str, Any]]], None]
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Topic, invoke_without_command=True, epilog=examples(*EXAMPLES))
 @click.option("--follow/--once", default=None, help="Until Ctrl-C, or once. Default: follow on a terminal.")
-@click.option("--seconds", type=Real(0.1, 86_400), help="Follow for so long.")
+@click.option("--seconds", type=Real(0.1, 86_400), help="Follow for so many seconds.")
 @click.option(
     "--transcript",
     type=click.Path(path_type=Path),

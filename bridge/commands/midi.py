@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bridge.commands.common import Real, json_option, print_line, remark
+from bridge.commands.menu import Topic, examples
 from engine.errors import AttaccaError, BadRequest
 
 if TYPE_CHECKING:
     from bridge.midi.mapping import Binding, Knob
 
+EXAMPLES = ("attacca midi", "attacca midi learn intensity", "attacca midi map 74:1 blend")
 TARGETS = click.Choice(["intensity", "prompt", "melody", "guidance", "blend"])
-low_option = click.option("--low", type=Real(-60, 6), help="What the knob's lower end asks for.")
+low_option = click.option("--low", type=Real(-60, 6), help="What the knob's lower end asks for; intensity: in dB.")
 high_option = click.option("--high", type=Real(-60, 6), help="What its upper end asks for; it may lie below.")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Topic, invoke_without_command=True, epilog=examples(*EXAMPLES))
 @json_option
 @click.pass_context
 def midi(context: click.Context, as_json: bool) -> None:
-    """MIDI inputs, the chosen one, and what knobs steer in live sessions.
+    """MIDI inputs, the chosen one, and what knobs steer in live sessions: alone, it lists them.
 
     A running `attacca serve --midi-in PORT` takes a changed mapping up within a second.
     """
@@ -46,15 +48,15 @@ def midi(context: click.Context, as_json: bool) -> None:
         click.echo(f"knob    none is mapped yet (attacca midi learn intensity); they are kept in {settings_path()}")
 
 
-@midi.command()
-@click.argument("target", type=TARGETS)
+@midi.command(short_help="Move a knob: from now on it steers TARGET.")
+@click.argument("target", type=TARGETS, metavar="TARGET")
 @click.option("--port", metavar="PORT", help="Where the knob is; default: the chosen input.")
-@click.option("--seconds", type=Real(1, 600), default=20.0, show_default=True, help="How long to wait for it.")
+@click.option("--seconds", type=Real(1, 600), default=20.0, show_default=True, help="How many seconds to wait for it.")
 @low_option
 @high_option
 @json_option
 def learn(target: str, port: str | None, seconds: float, low: float | None, high: float | None, as_json: bool) -> None:
-    """Move a knob: from now on it steers TARGET."""
+    """Move a knob: from now on it steers TARGET: intensity, prompt, melody, guidance or blend."""
     from bridge.midi.inputs import open_input
     from bridge.midi.learn import Learner
     from bridge.midi.remembered import LAST, open_chosen
@@ -67,19 +69,19 @@ def learn(target: str, port: str | None, seconds: float, low: float | None, high
     _keep(knob, target, low, high, as_json)
 
 
-@midi.command("map")
+@midi.command("map", short_help="The same by the knob's number, or by velocity.")
 @click.argument("knob", metavar="velocity|CC[:CHANNEL]")
-@click.argument("target", type=TARGETS)
+@click.argument("target", type=TARGETS, metavar="TARGET")
 @low_option
 @high_option
 @json_option
 def map_(knob: str, target: str, low: float | None, high: float | None, as_json: bool) -> None:
-    """Map a knob by its number, or the velocity of notes: attacca midi map velocity intensity."""
+    """Map a knob by its number, or the velocity of notes, to TARGET (see attacca midi learn --help)."""
     _keep(knob_from(knob), target, low, high, as_json)
 
 
-@midi.command()
-@click.argument("target", type=TARGETS, required=False)
+@midi.command(short_help="Nothing steers TARGET any more; alone: all of them.")
+@click.argument("target", type=TARGETS, metavar="[TARGET]", required=False)
 @json_option
 def forget(target: str | None, as_json: bool) -> None:
     """Nothing steers TARGET any more; without one: no knob steers anything."""
@@ -89,7 +91,9 @@ def forget(target: str | None, as_json: bool) -> None:
     after = without(before, target)
     save(after)
     gone = len(before.bindings) - len(after.bindings)
-    print_line({"forgotten": gone}) if as_json else click.echo(f"{gone} mappings forgotten.")
+    print_line({"forgotten": gone}) if as_json else click.echo(
+        f"{gone} {'mapping' if gone == 1 else 'mappings'} forgotten."
+    )
 
 
 def knob_from(text: str) -> Knob:

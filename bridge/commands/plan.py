@@ -11,7 +11,9 @@ import click
 
 from bridge.commands.common import Real, Whole, json_option, print_line, remark
 from bridge.commands.delivery import Made, Making
+from bridge.commands.menu import examples
 from bridge.commands.options import (
+    INTENSITY_HELP,
     AnyFunction,
     prompt_option,
     source_bars_option,
@@ -99,7 +101,13 @@ def write(path: Path, plan: Plan, request: Request) -> None:
     files.write_plan(path, plan, tempo)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "attacca plan --prompt house --bars 8 --tempo 122 -o song.mid",
+        "attacca plan --prompt house --tempo 122 --from song.mid --rewrite 5-8 -o other.mid",
+        "attacca generate --prompt house --plan song.mid --bars 8 --tempo 122 -o new.wav",
+    )
+)
 @click.argument("source", type=wav, metavar="[IN]", required=False)
 @prompt_option
 @tempo_option
@@ -110,7 +118,7 @@ def write(path: Path, plan: Plan, request: Request) -> None:
 @click.option("--parts", help="Which parts may play: drums,bass,chords,lead,other.")
 @click.option("--chords", metavar="CHORDS|FILE.mid", help='As in "Am F C G": one a bar; or from a MIDI file.')
 @click.option("--melody", type=wav, metavar="FILE", help="A melody that stays: MIDI, or a voice (WAV).")
-@click.option("--intensity", metavar="FILE|CURVE", help='"beat:dB,beat:dB,...", or a .csv, .json or .wav.')
+@click.option("--intensity", metavar="CURVE|FILE", help=INTENSITY_HELP)
 @click.option("--form", metavar="LETTERS", help='Sections by bars, as in "AABA": a letter brings its bars back.')
 @click.option("--style", multiple=True, metavar="FILE[:WEIGHT]", help="Like this file's first 20 s.")
 @click.option("--from", "plan", type=wav, metavar="PLAN", help="Keep this plan's bars: MIDI or JSON.")
@@ -170,6 +178,8 @@ def kept_plan(path: Path | None, rewrite: str | None) -> Plan | bool:
     if rewrite is None:
         return held
     span = parse_bars(rewrite)
+    if span.at_bar + span.bars > len(held.bars):
+        raise BadRequest(f"--rewrite: {path} has bars 1 to {len(held.bars)}.")
     return opened(held, [span.at_bar + k for k in range(span.bars) if k not in span.keep])
 
 

@@ -66,7 +66,7 @@ def render_all(
                 for request in requests:
                     yield by_engine(engine, request)
                 return
-        remark(f"no engine answers at {default_endpoint()}; rendering in this process")
+        remark(f"no engine answers at {default_endpoint()}; rendering in this process (attacca serve keeps one warm)")
     yield from all_in_process(requests, bundle_path(bundle), device, runtime)
 
 

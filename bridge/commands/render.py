@@ -10,6 +10,7 @@ import click
 
 from bridge.commands.common import Whole
 from bridge.commands.delivery import Making, check_takes, deliver
+from bridge.commands.menu import examples
 from bridge.commands.options import (
     music_options,
     prompt_option,
@@ -24,11 +25,17 @@ from engine.errors import BadRequest
 from engine.types import MODEL_RATE_HZ, Request, Strengths
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        'attacca generate --prompt "warm house, round bass" --bars 4 --tempo 122 -o new.wav',
+        'attacca generate --style break.wav:0.6 --prompt "dub techno:0.4" --bars 8 --tempo 124 --takes 3 -o new.wav',
+        'attacca generate --prompt jazz --chords "Dm7 G7 Cmaj7 A7" --bars 4 --tempo 140 -o new.wav',
+    )
+)
 @prompt_option
 @click.option("--tempo", required=True, help='Quarters per minute, 20-400, or a map "bar:bpm,bar:bpm,...".')
-@plan_options
 @music_options
+@plan_options
 def generate(output: Path, rate: int | None, **options: Any) -> None:
     """New bars from a prompt: words, the style of a file, or a mix of both."""
     if not any(text.strip() for text in options["prompt"]) and not options["style"]:
@@ -42,15 +49,21 @@ def generate(output: Path, rate: int | None, **options: Any) -> None:
         planned.write(made, request)
 
 
-@click.command("continue")
+@click.command(
+    "continue",
+    epilog=examples(
+        "attacca continue loop.wav --source-bars 4 --bars 4 -o new.wav --joined all.wav",
+        "attacca continue song.wav --tempo 96 --at-bar 16 --bars 8 -o new.wav",
+    ),
+)
 @click.argument("source", type=wav, metavar="IN")
 @prompt_option
 @tempo_option
 @source_bars_option
 @click.option("--at-bar", type=Whole(0, 100_000), help="Start at this bar of IN (from 0), not at its end.")
 @click.option("--joined", type=wav, metavar="ALL.wav", help="Also write IN and the new bars as one file.")
-@plan_options
 @music_options
+@plan_options
 def continue_(source: Path, output: Path, joined: Path | None, **options: Any) -> None:
     """New bars that go on from the audio file IN; without a prompt they sound like it."""
     making = Making.of(options)

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from bridge.commands.bundles import bundle_path
-from bridge.commands.common import Real, Whole, json_option, print_line, runtime_option
+from bridge.commands.common import Real, Whole, device_option, json_option, print_line, runtime_option
 from bridge.commands.experiments import STEPS_HELP, run_recipes
+from bridge.commands.menu import examples
 from engine.errors import BadRequest
 
-device_option = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 folder = click.Path(path_type=Path, file_okay=False)
 
 
@@ -20,14 +20,21 @@ ADAPT_MINUTES = 5.0
 RECIPE_HELP = "Instead: run this experiment on the four papers and judge it (repeatable, or 'all'); see docs/papers.md."
 LATENTS_HELP = "With --recipe: the latents that a training run left (OUT/latents), instead of a corpus made here."
 RESULTS_HELP = "With --recipe: where its line is appended.  [default: OUT/papers.jsonl]"
+CLIPS_HELP = "Clips a system for distances; 400 and more say something."
 DATA_HELP = "Your own sounds (WAV, FLAC, OGG, MP3, AIFF, any rate) instead of the composed corpus."
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "attacca train --data DIR --scan",
+        "attacca train --data DIR --adapt --out mine",
+        "attacca train --budget-minutes 75 --out mine",
+    )
+)
 @click.option(
     "--budget-minutes",
     type=Real(0.5, 10_000),
-    help=f"For all stages together; with --adapt {ADAPT_MINUTES:g} if not given.",
+    help=f"Minutes for all stages together; with --adapt {ADAPT_MINUTES:g} if not given.",
 )
 @device_option
 @click.option("--out", type=folder, default=Path("work/bundle"), show_default=True, help="Where the bundle goes.")
@@ -129,13 +136,17 @@ def learn(
 
 @click.command()
 @click.argument("bundle", type=folder, required=False)
-@click.option("--out", type=folder, default=Path("work/evaluation"), show_default=True)
-@click.option("--clips", type=Whole(4, 100_000), default=400, show_default=True)
+@click.option("--out", type=folder, default=Path("work/evaluation"), show_default=True, help="Where the report goes.")
+@click.option("--clips", type=Whole(4, 100_000), default=400, show_default=True, help=CLIPS_HELP)
 @click.option("--corpus", type=folder, help="A built corpus, whose test songs are used; else a small one is rendered.")
-@click.option("--teacher", type=click.Path(path_type=Path, dir_okay=False), help="Compare with this stage checkpoint.")
-@click.option("--only", multiple=True, help="Only this section (repeatable).")
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Its teacher, too: OUT/stages/teacher.safetensors.",
+)
+@click.option("--only", multiple=True, help="Only this section, as in timing; repeatable.")
 @click.option("--against", type=folder, help="A second bundle, evaluated on the same clips and shown beside.")
-@click.option("--against-teacher", type=click.Path(path_type=Path, dir_okay=False), help="That one's checkpoint.")
+@click.option("--against-teacher", type=click.Path(path_type=Path, dir_okay=False), help="The second bundle's teacher.")
 @runtime_option
 @json_option
 def evaluate(
@@ -152,6 +163,8 @@ def evaluate(
 ) -> None:
     """Scores a bundle: codec, beats, controls, belonging, prompts, novelty, all systems side by side; report.html."""
     path = bundle_path(bundle)
+    if corpus is not None and not corpus.is_dir():
+        raise BadRequest(f"--corpus: the folder {corpus} is not there; leave --corpus out to have one rendered.")
     other = bundle_path(against) if against is not None else None
     from engine.training import evaluate as evaluation
 
