@@ -20,17 +20,11 @@ import soundfile
 
 from bridge.demo_engine import engine_process
 from tests.hosts.ardour_host import Ardour, fill_region
+from tests.hosts.ardour_window import SIZE, prepare
 from tests.hosts.attacca_plugin import URI, Plugins, build_plugins
 from tests.hosts.screen import Screen
 from tests.hosts.song import Part, Song
 
-SIZE = (1360, 940)
-STATE = (
-    '<Extra><AudioMIDISetup><EngineStates><State backend="None (Dummy)" driver="Normal Speed" device="Silence" '
-    'input-device="" output-device="" sample-rate="48000" buffer-size="1024" n-periods="2" input-latency="0" '
-    'output-latency="0" active="1" use-buffered-io="0" midi-option="No MIDI I/O" lru="1"/></EngineStates>'
-    "</AudioMIDISetup></Extra>"
-)
 PLACES = {
     "track": (40, 345),
     "zoom in": (1238, 106),
@@ -40,7 +34,6 @@ PLACES = {
     "plugin": (45, 190),
     "editor": (680, 505),
 }
-SHOWN = '<Option name="hide-dummy-backend" value="0"/>'
 
 
 def need_tools() -> None:
@@ -52,12 +45,7 @@ def need_tools() -> None:
 def picture(folder: Path, session: Path, out: Path, environment: dict[str, str]) -> None:
     """Opens the session, shows its first track with its mixer strip, large, and writes `out` (PNG)."""
     need_tools()
-    config = folder / "config" / "ardour7" / "config"
-    text = config.read_text()
-    if SHOWN not in text:
-        text = text.replace("<Config>", "<Config>" + SHOWN)
-        config.write_text(text.replace("<ControlProtocols>", STATE + "<ControlProtocols>"))
-    (config.parent / ".a7").touch()
+    prepare(folder)
     screen = Screen(SIZE, environment)
     ardour = subprocess.Popen(
         ["ardour", "-a", "-n", str(session)],
