@@ -123,6 +123,20 @@ def test_an_engine_that_goes_and_comes_back_in_play_is_told(caches: Path, server
     assert words.index("the engine is gone") < words.index("an engine renders now", words.index("the engine is gone"))
 
 
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_an_end_asked_for_and_a_closed_terminal_keep_the_recording(
+    caches: Path, server: JackServer, tmp_path: Path, ending: signal.Signals
+) -> None:
+    take = tmp_path / "take.wav"
+    options = ("--jack", server.name, "--ready-bars", "0", "--record", str(take))
+    with HostProcess(*options, **server.variables) as host:
+        host.wait(lambda status: status["recorded_frames"] > 4_800, "something is recorded")
+        host.process.send_signal(ending)
+        report, words = host.finish(interrupt=False)
+    assert host.process.returncode == 0, words
+    assert soundfile.info(take).frames == report["recorded_frames"] > 4_800
+
+
 def test_without_jack_and_portaudio_it_says_what_to_install_and_writes_wavs_all_the_same(caches: Path) -> None:
     """As on a machine that has neither library, nor any server."""
     code = (

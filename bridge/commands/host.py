@@ -29,6 +29,8 @@ LOOK_SECONDS = 0.02
 ENGINE_SECONDS = 3.0
 """An engine that runs finds a new timeline sooner."""
 OFFLINE_BLOCK_FRAMES = 4096
+ENDINGS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+"""Ctrl-C, an end asked for, a terminal that was closed: what was recorded is kept."""
 OSC_HELP = 'Where start, stop, panic, chain, ... are heard; "off": nowhere; port 0: any.'
 
 
@@ -262,7 +264,7 @@ def _play(running: Host, options: dict[str, Any], song: TempoMap, first: int, la
 
     tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     ending: list[int] = []
-    old = {number: signal.signal(number, lambda n, _: ending.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.signal(number, lambda n, _: ending.append(n)) for number in ENDINGS}
     remote = None if options["osc"] == "off" else Remote(running, options["osc"], tasks.put)
     keyboard = None
     try:
