@@ -249,7 +249,7 @@ def test_the_command_maps_shows_and_forgets(tmp_path: Path) -> None:
     refused = run("map", "74", "blend", "--high", "5", config=tmp_path)
     assert refused.returncode == 2 and "blend lies from 0 to 1" in refused.stderr
     assert run("learn", "blend", config=tmp_path).stderr.endswith("then give one by name\n")
-    assert "1 mappings" in run("forget", "melody", config=tmp_path).stdout
+    assert "1 mapping forgotten" in run("forget", "melody", config=tmp_path).stdout
     assert [binding.target for binding in load(tmp_path / "attacca" / "midi.json").bindings] == ["intensity"]
 
 
