@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
+import os
 import re
 import shlex
 import signal
@@ -17,6 +19,7 @@ import click
 import pytest
 
 from bridge.cli import MENU, cli, main
+from bridge.commands.common import from_os_error
 from bridge.commands.listen import announce
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,6 +107,25 @@ def test_a_mistake_is_one_line_that_says_what_to_do(words: tuple[str, ...], says
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert [part for part in says if part not in err] == []
     assert err.rstrip().endswith(".") and not err.rstrip().endswith("..")
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [(errno.EACCES, "choose another place"), (errno.ENOENT, "check its name"), (errno.ENOSPC, "free some space")],
+)
+def test_what_the_system_refuses_is_told_with_the_place_and_the_way_out(code: int, says: str) -> None:
+    sentence = str(from_os_error(OSError(code, os.strerror(code), "/some/place")))
+    assert "/some/place" in sentence and says in sentence
+
+
+def test_an_engine_that_may_not_write_its_cache_says_which_option_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    code, out, err = run_here("serve", "--fake", "--zmq", "tcp://127.0.0.1:0", "--osc", "127.0.0.1:0")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert str(tmp_path / "cache") in err and "--render-dir" in err
 
 
 def test_rewritten_bars_are_counted_from_1(tmp_path: Path) -> None:

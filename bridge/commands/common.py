@@ -106,6 +106,10 @@ def from_os_error(error: OSError) -> AttaccaError:
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return Unavailable(f"The disk is full or the file too large{where}; free some space or write elsewhere.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return Unavailable(f"This may not be written or read{where}; choose another place, or change who owns it.")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Unavailable(f"There is no such file or folder{where}; check its name, or make it first.")
     return Unavailable(f"{error.strerror or error}{where}.")
 
 

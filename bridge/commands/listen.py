@@ -77,8 +77,8 @@ def serve(bundle: Path | None, fake: bool, osc_allow: tuple[str, ...], **options
     from bridge import serve as server
 
     place = None if fake else bundle_path(bundle)
-    if not fake:
-        remark("loading; at the first start on a machine the runtimes are built and measured, which takes longer")
+    if place is not None:
+        remark(f"loading {place.name}")
     server.serve(server.Options(bundle=place, fake=fake, osc_allow=osc_allow, **options), announce)
 
 

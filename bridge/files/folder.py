@@ -11,7 +11,7 @@ import re
 import time
 from pathlib import Path
 
-from bridge.files.wavefile import unwritable, write_wav
+from bridge.files.wavefile import write_wav
 from engine.errors import Unavailable
 from engine.types import Audio
 
@@ -38,7 +38,9 @@ class RenderFolder:
                 self.path.mkdir(parents=True, exist_ok=True)
                 self.path.chmod(0o700)
         except OSError as error:
-            raise unwritable(self.path / "x", error) from error
+            raise Unavailable(
+                f"the folder for renders, {self.path}, cannot be made ({error.strerror}): give --render-dir DIR"
+            ) from error
         if not self.path.is_dir() or not os.access(self.path, os.W_OK):
             raise Unavailable(f"the render folder {self.path} is not there or cannot be written: choose another")
 
