@@ -19,8 +19,9 @@ from engine.training.corpus.comptable import ANY_METER, COMPS, FIGURES
 from engine.training.corpus.harmony import harmonise
 from engine.training.corpus.progressions import EXTRA, SCALES, mode_of, parse_progression, parse_progressions
 from engine.training.corpus.song import ChordSpan, NoteEvent, Section
+from engine.training.corpus.style import Style
 from engine.training.corpus.stylekeys import KEYS, section_family, style_key
-from engine.training.corpus.styletable import STYLE_NAMES, Style, load_styles, steps_per_bar
+from engine.training.corpus.styletable import STYLE_NAMES, load_styles, steps_per_bar
 from engine.training.corpus.voicing import SHAPES, shape_pitch_classes, voice_chord, voice_progression
 
 # Written by hand: numeral in C -> (bass, absolute name, note names).

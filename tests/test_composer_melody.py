@@ -20,7 +20,8 @@ from engine.training.corpus.melody import compose_melody
 from engine.training.corpus.motif import MotifNote, cells_for, make_motif, operate, parse_cell, reshaped
 from engine.training.corpus.progressions import SCALES
 from engine.training.corpus.song import ChordSpan, NoteEvent, Part, Section
-from engine.training.corpus.styletable import STYLE_NAMES, Style, load_styles, steps_per_bar
+from engine.training.corpus.style import Style
+from engine.training.corpus.styletable import STYLE_NAMES, load_styles, steps_per_bar
 from engine.training.corpus.words import INSTRUMENTS
 
 SECTIONS = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
@@ -11,11 +10,9 @@ from engine.training.corpus.chordwalk import ChordWalk
 from engine.training.corpus.comppattern import velocity_of
 from engine.training.corpus.comptable import FIGURES
 from engine.training.corpus.song import ChordSpan, NoteEvent
+from engine.training.corpus.style import Style
 from engine.training.corpus.stylekeys import section_family, style_key
 from engine.training.corpus.voicing import chord_members
-
-if TYPE_CHECKING:
-    from engine.training.corpus.styletable import Style
 
 _SOFT = frozenset({"ambient", "lofi", "piano", "folk", "cinematic", "jazz", "bossa", "downtempo"})
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.training.corpus.phrasings import NAMING, WORDLESS, expand, fill, synonym
 from engine.training.corpus.song import Part
+from engine.training.corpus.style import Style
 from engine.training.corpus.stylekeys import style_key
 from engine.training.corpus.words import (
     ERAS,
@@ -21,9 +21,6 @@ from engine.training.corpus.words import (
     SCENES,
     SOUNDS,
 )
-
-if TYPE_CHECKING:
-    from engine.training.corpus.styletable import Style
 
 _TEMPO_WORDS = (
     (76.0, ("very slow", "slow")), (96.0, ("slow", "unhurried", "laid-back")), (116.0, ("mid-tempo", "moderate", "steady")),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
@@ -15,11 +14,9 @@ from engine.training.corpus.chordwalk import ChordWalk, groups_of
 from engine.training.corpus.comppattern import Hit, Pattern, patterns_for, thinned, varied, velocity_of
 from engine.training.corpus.pads import pads
 from engine.training.corpus.song import ChordSpan, NoteEvent, Section
+from engine.training.corpus.style import Style
 from engine.training.corpus.stylekeys import section_family, style_key
 from engine.training.corpus.voicing import voice_progression
-
-if TYPE_CHECKING:
-    from engine.training.corpus.styletable import Style
 
 _LITERAL = {"loop": 0.85, "song": 0.6, "through": 0.35, "jazz": 0.05}
 _PUSHING = frozenset({"lofi", "soul", "bossa", "jazz", "funk", "afro", "boombap"})

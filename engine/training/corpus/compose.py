@@ -14,7 +14,8 @@ from fractions import Fraction
 import numpy as np
 
 from engine.training.corpus import captions, ending, keyplan, kit, tempomap, transitions, variation
-from engine.training.corpus.bass import choose_patterns, compose_bass
+from engine.training.corpus.bass import compose_bass
+from engine.training.corpus.basspattern import choose_patterns
 from engine.training.corpus.comp import compose_comp
 from engine.training.corpus.counter import compose_counter
 from engine.training.corpus.drums import DrumTrack, compose_drums
@@ -26,7 +27,8 @@ from engine.training.corpus.meters import bar_beats_of, beats_in_steps, draw_met
 from engine.training.corpus.mixing import GROUPS, Desk, draw_mix
 from engine.training.corpus.progressions import SCALES
 from engine.training.corpus.song import ChordSpan, NoteEvent, Part, Section, Song
-from engine.training.corpus.styletable import STYLE_NAMES, Style, load_styles, steps_per_bar
+from engine.training.corpus.style import Style
+from engine.training.corpus.styletable import STYLE_NAMES, load_styles, steps_per_bar
 
 VERSIONS = (1, 2)
 COMPOSER = 1

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.training.corpus.chordwalk import ChordWalk, groups_of
 from engine.training.corpus.ladder import Ladder
 from engine.training.corpus.song import ChordSpan, NoteEvent, Section
+from engine.training.corpus.style import Style
 from engine.training.corpus.stylekeys import style_key
 from engine.training.corpus.voicing import guide_tones
-
-if TYPE_CHECKING:
-    from engine.training.corpus.styletable import Style
 
 _DOUBLED = frozenset({"folk", "afro", "indie", "synthwave", "soul", "rock", "reggae", "balkan", "funk"})
 _SUSTAINED = frozenset({"cinematic", "piano", "indie", "soul", "folk", "downtempo", "ambient", "synthwave", "bossa"})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.training.corpus.drumgrid import Grid, copy_grid, tidy
-from engine.training.corpus.styletable import Style
+from engine.training.corpus.style import Style
 
 SOFT_STYLES = frozenset({"ambient", "neo-classical piano", "bossa nova", "lo-fi hip hop", "folk"})
 

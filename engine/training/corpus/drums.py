@@ -11,7 +11,7 @@ from engine.training.corpus import drumfills as fills
 from engine.training.corpus import drumgrid as dg
 from engine.training.corpus.drumgrid import Grid
 from engine.training.corpus.form import PlannedSection
-from engine.training.corpus.styletable import Groove, Style
+from engine.training.corpus.style import Groove, Style
 
 LITERAL = {"loop": 0.9, "song": 0.82, "through": 0.6, "jazz": 0.1}
 _SCHEMES = ("AAAB", "ABAB", "AAAC", "ABAC", "AABC")

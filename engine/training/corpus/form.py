@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.training.corpus.song import Section
-from engine.training.corpus.styletable import ROLES, SectionPlan, Style
+from engine.training.corpus.style import SectionPlan, Style
+from engine.training.corpus.styletable import ROLES
 
 ALL_PARTS = ("drums", *ROLES)
 _MARKS = ("build", "hit", "rit")

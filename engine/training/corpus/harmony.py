@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,10 +19,8 @@ from engine.training.corpus.progressions import (
     parse_progressions,
 )
 from engine.training.corpus.song import ChordSpan, Section
+from engine.training.corpus.style import Style
 from engine.training.corpus.stylekeys import section_family, style_key
-
-if TYPE_CHECKING:
-    from engine.training.corpus.styletable import Style
 
 Timed = list[tuple[Numeral, Fraction]]
 FUNCTIONAL = frozenset({"jazz", "bossa", "soul", "folk", "cinematic", "piano", "indie", "rock"})

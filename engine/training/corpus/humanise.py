@@ -15,7 +15,7 @@ from math import pi, sin
 import numpy as np
 
 from engine.training.corpus.song import NoteEvent
-from engine.training.corpus.styletable import Style
+from engine.training.corpus.style import Style
 
 TIME_SD_MS = {
     "kick": 3.0, "snare": 5.0, "ghost": 8.0, "hats": 5.0, "percussion": 8.0, "bass": 6.0, "comp1": 10.0,

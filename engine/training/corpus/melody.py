@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
@@ -24,10 +23,8 @@ from engine.training.corpus.motif import (
     varied,
 )
 from engine.training.corpus.song import ChordSpan, NoteEvent, Section
+from engine.training.corpus.style import Style
 from engine.training.corpus.stylekeys import section_family, style_key
-
-if TYPE_CHECKING:
-    from engine.training.corpus.styletable import Style
 
 _LITERAL = {"loop": 0.6, "song": 0.35, "through": 0.2, "jazz": 0.05}
 _CHORD_TONE = {"jazz": 0.35, "bossa": 0.35, "funk": 0.4, "soul": 0.48, "lofi": 0.5, "boombap": 0.48, "prog": 0.65,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,7 @@ from engine.training.corpus.chordwalk import ChordWalk
 from engine.training.corpus.ladder import Ladder
 from engine.training.corpus.motif import Cell, Motif, MotifNote
 from engine.training.corpus.song import NoteEvent
-
-if TYPE_CHECKING:
-    from engine.training.corpus.styletable import Style
+from engine.training.corpus.style import Style
 
 _CHROMATIC = {"jazz": 0.3, "bossa": 0.12, "soul": 0.1, "lofi": 0.06, "funk": 0.1, "boombap": 0.08}
 _GRACE = {"balkan": 0.2, "folk": 0.06, "lofi": 0.08, "soul": 0.08, "piano": 0.04}

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from engine.training.corpus.styletable import Groove, Style
+from engine.training.corpus.style import Groove, Style
 
 _DOTTED = Fraction(3, 2)
 _ONE = Fraction(1)

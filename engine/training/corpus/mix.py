@@ -1,10 +1,9 @@
-"""A song's stems become a stereo mix and two sub-mixes; alone here may pedalboard be imported.
+"""A song's stems become a stereo mix and two sub-mixes; pedalboard is imported here and in `channels` alone.
 
-Per part: gain, drive, equaliser, chorus, low-pass, ducking keyed by the kick's written times, pan,
-sends. The drums have a bus: compression, a crushed copy, saturation. Per side (a random partition of
-the song's groups into A and B): reverb that pumps with the kick, delay, mono lows. All
-that is linear runs on the sides; the bus's gains (compressor, loudness, limiter) are curves
-computed from A + B and applied to A, B and the mix alike.
+`channels` has what a part goes through before it is summed, and the bus of the drums. Per side (a random partition of
+the song's groups into A and B): reverb that pumps with the kick, delay, mono lows. All that is linear runs on the
+sides; the bus's gains (compressor, loudness, limiter) are curves computed from A + B and applied to A, B and the mix
+alike.
 """
 
 from __future__ import annotations

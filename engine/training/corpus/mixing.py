@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.training.corpus.song import MixSettings, Part
-from engine.training.corpus.styletable import Style
+from engine.training.corpus.style import Style
 
 GROUPS = {
     "drums": "drums", "percussion": "drums", "bass": "bass", "comp1": "chords", "comp2": "chords",

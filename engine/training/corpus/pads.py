@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from engine.training.corpus.chordwalk import ChordWalk
 from engine.training.corpus.comppattern import velocity_of
 from engine.training.corpus.song import NoteEvent
+from engine.training.corpus.style import Style
 from engine.training.corpus.stylekeys import style_key
 from engine.training.corpus.voicing import voice_progression
-
-if TYPE_CHECKING:
-    from engine.training.corpus.styletable import Style
 
 _PAD_STYLE = {"ambient": ("q", 50, 79), "lofi": ("d2", 55, 74), "jazz": ("d2", 55, 74), "soul": ("rA", 55, 76),
               "rock": ("op", 52, 76), "techno": ("cl", 52, 70), "balkan": ("pw", 52, 69)}  # fmt: skip

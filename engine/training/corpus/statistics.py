@@ -18,7 +18,8 @@ from engine.training.corpus import measures as m
 from engine.training.corpus import targets as aim
 from engine.training.corpus.compose import COMPOSER, VERSIONS, compose, style_names
 from engine.training.corpus.song import Song
-from engine.training.corpus.styletable import Style, load_styles
+from engine.training.corpus.style import Style
+from engine.training.corpus.styletable import load_styles
 
 _LAGS = (1, 2, 4, 8)
 
