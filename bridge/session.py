@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from bridge.protocol import VERSION, Info
 from engine.controls.melody import RANGE
 from engine.errors import BadRequest, Refused
 from engine.events import Event, Listener, Metrics
@@ -62,6 +63,17 @@ class Session:
     def metrics(self) -> Metrics:
         dropped = {reason: n for counter in self._counters for reason, n in counter().items()}
         return msgspec.structs.replace(self.resident.metrics(), dropped=dropped)
+
+    def info(self) -> Info:
+        """What serves here."""
+        renderer = self.resident.renderer
+        return Info(
+            protocol=VERSION,
+            bundle=renderer.bundle,
+            runtime=renderer.runtime,
+            threads=renderer.threads,
+            detail=renderer.info(),
+        )
 
     def submit(
         self, request: Request, inline: Audio | None, owner: object, listener: Listener, live: bool = False

@@ -28,7 +28,6 @@ from bridge.protocol import (
     AudioHeader,
     Cancel,
     Failed,
-    Info,
     Malformed,
     Panic,
     Ping,
@@ -139,7 +138,7 @@ class ZeroMQServer:
             case AskMetrics():
                 self._send(client, session.metrics())
             case AskInfo():
-                self._send(client, _info(session))
+                self._send(client, session.info())
             case Subscribe():
                 client.subscribed, client.hears_live = body.on, body.on and body.live
                 self._look_who_hears()
@@ -250,14 +249,3 @@ class ZeroMQServer:
         assert self._session is not None
         for request_id in list(client.requests):
             self._session.resident.cancel(request_id)
-
-
-def _info(session: Session) -> Info:
-    renderer = session.resident.renderer
-    return Info(
-        protocol=protocol.VERSION,
-        bundle=renderer.bundle,
-        runtime=renderer.runtime,
-        threads=renderer.threads,
-        detail=renderer.info(),
-    )

@@ -17,8 +17,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from bridge.live.messages import AskLive, LiveAudio, LiveCommand, LiveDone, LiveStatus
-from bridge.protocol import VERSION as PROTOCOL
-from bridge.protocol import AskInfo, AskMetrics, AudioHeader, Cancel, Failed, Info, Malformed, Panic, Subscribe
+from bridge.protocol import AskInfo, AskMetrics, AudioHeader, Cancel, Failed, Malformed, Panic, Subscribe, ended_message
 from bridge.session import Session, live_of
 from bridge.web import messages
 from bridge.web.messages import Continue, Forget, Takes
@@ -160,7 +159,7 @@ class Page:
             case AskMetrics():
                 self.send(session.metrics())
             case AskInfo():
-                self.send(_info(session))
+                self.send(session.info())
             case Subscribe():
                 self.hears_live = body.on and body.live
                 self._hub.look_who_hears()
@@ -283,20 +282,4 @@ class _Render:
                 self._hub.tell_all(take)
             for other in gone:
                 self._hub.tell_all(Forget(take=other))
-        self._page.send(event.report if event.report is not None else _failed(event))
-
-
-def _failed(event: Ended) -> Failed:
-    assert event.ending != "done"
-    return Failed(id=event.id, ending=event.ending, code=event.code, text=event.text)
-
-
-def _info(session: Session) -> Info:
-    renderer = session.resident.renderer
-    return Info(
-        protocol=PROTOCOL,
-        bundle=renderer.bundle,
-        runtime=renderer.runtime,
-        threads=renderer.threads,
-        detail=renderer.info(),
-    )
+        self._page.send(ended_message(event))
