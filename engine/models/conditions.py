@@ -7,6 +7,7 @@ eight of them under each latent. A group that is not given is all zeros, its fla
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,3 +133,10 @@ def global_features(
     if tempo is not None:
         out[at], out[at + 1] = 1.0, np.log2(tempo / 110.0)
     return out
+
+
+def told_notes(frames: NDArray[np.float32], overall: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(scale [12], chord notes [T, 12]), C first, as `global_features` and `frame_features` told them; 0 where not."""
+    key = len(overall) - D.TEMPO_FEATURES - D.KEY_FEATURES
+    chord = D.BEAT_FEATURES + D.MELODY_FEATURES
+    return overall[key + 13 : key + 25], frames[:, chord + 1 : chord + 13]

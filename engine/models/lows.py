@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.models import features as F
 from engine.models.compiled import compiled
+from engine.models.lownotes import LowNotes
 
 HOP = 256
 CONCERT_HZ = 440.0
@@ -78,10 +79,13 @@ def semitones(hertz: Array) -> Array:
     return np.asarray(12.0 * np.log2(hertz / CONCERT_HZ))
 
 
-def in_tune(hertz: Array, tuning_cents: float) -> Array:
-    """The nearest notes in Hz of equal temperament, `tuning_cents` above A4 = 440 Hz."""
+def in_tune(hertz: Array, tuning_cents: float, notes: LowNotes | None = None) -> Array:
+    """The notes in Hz of equal temperament, `tuning_cents` above A4 = 440 Hz, that the next frames' peaks
+    [T, peaks] stand for: the nearest, unless `notes` knows better."""
     off = tuning_cents / 100.0
-    return np.asarray(CONCERT_HZ * 2.0 ** ((np.round(semitones(hertz) - off) + off) / 12.0), np.float32)
+    pitch = semitones(hertz) - off
+    taken = np.round(pitch) if notes is None else notes.of(pitch)
+    return np.asarray(CONCERT_HZ * 2.0 ** ((taken + off) / 12.0), np.float32)
 
 
 def tuning_of(low_db: Array) -> float:
@@ -99,17 +103,17 @@ def tuning_of(low_db: Array) -> float:
     return float(100.0 * np.angle(turn) / (2 * np.pi)) if abs(turn) > AGREED else 0.0
 
 
-def advances(low_db: Array, tuning_cents: float | None = None) -> Array:
+def advances(low_db: Array, tuning_cents: float | None = None, notes: LowNotes | None = None) -> Array:
     """Phase advance in radians a hop of 256 of each row's peaks [T, most peaks of a row], filled with NOWHERE.
 
-    low_db [T, LOW_BANDS]. With a tuning each peak is taken to its nearest note: a code of 64 numbers a patch
-    leaves basses some 20 cents off.
+    low_db [T, LOW_BANDS]. With a tuning each peak is taken to its nearest note, or to the one that `notes` say: a code
+    of 64 numbers a patch leaves basses some 20 cents off.
     """
     offset, weights, reach = peak_fit()
     centres, found = F.low_centres_hz().astype(np.float32), np.zeros((len(low_db), F.LOW_BANDS // 2), np.float32)
     most = _peaks_hz(np.ascontiguousarray(low_db), low_db @ weights, offset, centres, reach, found)
     hertz = found[:, : max(1, most)]
-    tuned = hertz if tuning_cents is None else in_tune(np.maximum(hertz, 1.0), tuning_cents)
+    tuned = hertz if tuning_cents is None else in_tune(np.maximum(hertz, 1.0), tuning_cents, notes)
     return np.where(hertz > 0.0, tuned * np.float32(2 * math.pi * HOP / F.RATE_HZ), np.float32(NOWHERE))
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from engine.models import features as F
 from engine.models import lows
 from engine.models.compiled import compiled, inlined
+from engine.models.lownotes import LowNotes
 from engine.models.lows import NOWHERE, advances
 
 HOP = lows.HOP
@@ -53,6 +54,7 @@ class PhaseState:
     peaks [n].
 
     tuning_cents: take steady lows to the notes of this tuning; None leaves them where they are.
+    notes: which of them, where key or chords are told; None takes the nearest.
     """
 
     def __init__(self) -> None:
@@ -60,13 +62,14 @@ class PhaseState:
         self.log_magnitude: Array | None = None
         self.peaks: Array = np.full(1, NOWHERE, np.float32)
         self.tuning_cents: float | None = None
+        self.notes: LowNotes | None = None
 
     def peaks_of(self, low_db: Array, each: int = 1) -> Array:
         """Peaks of the frame before and of those of low_db [T, LOW_BANDS], [1 + each T, n]; see `lows.advances`.
 
         each: frames for which a row of low_db stands.
         """
-        new = advances(low_db, self.tuning_cents).repeat(each, axis=0)
+        new = advances(low_db, self.tuning_cents, self.notes).repeat(each, axis=0)
         width = max(new.shape[1], len(self.peaks))
         result = np.full((1 + len(new), width), NOWHERE, np.float32)
         result[0, : len(self.peaks)], result[1:, : new.shape[1]] = self.peaks, new

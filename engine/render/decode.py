@@ -20,6 +20,7 @@ from torch import Tensor
 
 from engine.models import features as F
 from engine.models.codec import LATENT_HOP, PATCH
+from engine.models.lownotes import LowNotes
 from engine.models.synthesis import Synthesis
 from engine.models.vocoder import NEPER_DB, WIDTH, Levels
 from engine.models.voice import Piece
@@ -58,8 +59,9 @@ class Decoder:
     The first sample returned lies PRE_SAMPLES before frame `unheard`, counted from the first of `before` (or
     of the first push): what lies before it is context for codec, vocoder and level, but not spoken.
     target_db: level in dBFS to ride towards, one a feature frame from the first one on, or None; gain_db
-    applies to all. tuning_cents: basses are taken to the notes of this tuning. width: the most of the noise's power
-    that is a channel's own.
+    applies to all. tuning_cents: basses are taken to the notes of this tuning; low_leads [T, 12]: which of them go
+    before others (`engine.models.lownotes`), from the first frame on too. width: the most of the noise's power that is
+    a channel's own.
     """
 
     def __init__(
@@ -72,10 +74,12 @@ class Decoder:
         tuning_cents: float | None = None,
         unheard: int = 0,
         width: float = WIDTH,
+        low_leads: NDArray[np.float32] | None = None,
     ) -> None:
         self.codec = codec
         self.synthesis = Synthesis(vocoder, seed=seed, width=width)
         self.synthesis.state.tuning_cents = tuning_cents
+        self.synthesis.state.notes = None if low_leads is None else LowNotes(low_leads[unheard:])
         self.latents = before
         self.decoded = 0
         self.features = torch.zeros(0, F.CHANNELS)

@@ -92,7 +92,7 @@ class ModelRenderer:
         """A render of four bars and its continuation, so that the first request pays for nothing."""
         sentence_encoder()
         heard: list[BarAudio] = []
-        warm = Request(id="warm-up", kind="generate", bars=4, tempo="120", seed=0, steps=1)
+        warm = Request(id="warm-up", kind="generate", bars=4, tempo="120", key="C major", seed=0, steps=1)
         self.render(warm, None, heard.append, lambda _: None, lambda: False)
         past = np.concatenate([bar.audio for bar in heard])
         shape = InlineAudio(rate=MODEL_RATE_HZ, channels=past.shape[1], frames=len(past))
@@ -196,12 +196,14 @@ class ModelRenderer:
     def _decoder(self, material: Material, seed: int) -> tuple[Decoder, int, int]:
         """A warm decoder, the feature frames that it speaks before time zero, and its first sample from there."""
         known = material.sure[-WARM_START:]
-        target = self._target(material, known)
+        begin = (material.before - UNSURE - len(known)) * PATCH
+        target = self._target(material, begin)
         warm = min(WARM_FRAMES, (len(known) + UNSURE) * PATCH)
         unheard = (len(known) + UNSURE) * PATCH - warm
-        tuning = material.tuning_cents
+        tuning, leads = material.tuning_cents, material.low_leads
+        leads = None if leads is None else leads[begin:]
         decoder = Decoder(
-            self.made_by, self.made_by.levels, known, seed % 4096, target, tuning, unheard, self.noise_width
+            self.made_by, self.made_by.levels, known, seed % 4096, target, tuning, unheard, self.noise_width, leads
         )
         decoder.gain_db = self.makeup_db
         return decoder, warm, -warm * F.HOP - PRE_SAMPLES - self.lag_samples
@@ -244,11 +246,9 @@ class ModelRenderer:
                 left -= len(kept)
         yield np.zeros((max(0, left), 2), np.float32), True
 
-    def _target(self, material: Material, known: Tensor) -> NDArray[np.float32] | None:
-        """The level to ride towards, from the decoder's first frame on."""
-        if material.target_db is None or not self.ride:
-            return None
-        return material.target_db[(material.before - UNSURE - len(known)) * PATCH :]
+    def _target(self, material: Material, begin: int) -> NDArray[np.float32] | None:
+        """The level to ride towards, from the decoder's first frame on, frame `begin` of the material."""
+        return None if material.target_db is None or not self.ride else material.target_db[begin:]
 
     def _carry_level(self, request: Request, material: Material, decoder: Decoder) -> list[str]:
         """The gain that gives the new bars the context's loudness, where no curve says else; remarks on it."""

@@ -16,6 +16,7 @@ from engine.models import conditions as K
 from engine.models.codec import LATENTS, PATCH
 from engine.models.denoiser import Conditions
 from engine.models.listener import Heard
+from engine.models.lownotes import leads
 from engine.render.condition.around import CONTEXT, next_of, past_of, under_of
 from engine.render.condition.place import Place, quarters_of
 from engine.render.condition.targets import intensity_of, ridden, switch_off, targets_of
@@ -54,6 +55,11 @@ class Material:
     def missing(self) -> int:
         """How many latents from -before on nothing is known of: all up to -UNSURE that `sure` does not fill."""
         return self.before - UNSURE - len(self.sure)
+
+    @property
+    def low_leads(self) -> NDArray[np.float32] | None:
+        """Cents [T, 12] by which the notes of key and chords go before others in the lows; None where none is told."""
+        return leads(*K.told_notes(self.frames, self.overall))
 
     def span(self, first: int, last: int, known: Tensor) -> Conditions:
         """Conditions of latents first..last (from time zero), the first len(known) of them context."""
