@@ -10,7 +10,7 @@ import torch
 from engine.models import features as F
 from engine.training.metrics import barlines, groove, listening, twins
 from engine.training.metrics.beat import beat_times
-from engine.training.metrics.bench import FIRST_SEED, Bench
+from engine.training.metrics.bench import FIRST_SEED, Bench, Song
 from engine.training.metrics.onsets import BANDS, Band, Times, event_offsets, onsets_ms, pooled
 from engine.training.metrics.prompts import WITHOUT_DRUMS
 from engine.training.metrics.stats import shown, summary
@@ -27,6 +27,7 @@ ROWS = {
     "held-out coded": "held-out clips through codec and vocoder",
     "chance": "model against the groove at random phases (chance)",
 }
+RELATIVE = "another song of the style and meter"
 Sounds = dict[str, Audio]
 
 
@@ -66,13 +67,29 @@ def elsewhere(excerpt: Excerpt) -> Excerpt:
     return Excerpt(excerpt.index, excerpt.song, other, excerpt.bars, excerpt.shift)
 
 
-def likeness(excerpt: Excerpt, sounds: Sounds) -> dict[str, float]:
-    """1 where the bar's profile lies on the song's own elsewhere, else 0; NaN for bars of one beat."""
+def relative(excerpt: Excerpt, known: list[Song]) -> Excerpt | None:
+    """As many bars of another song of the same style and meter."""
+    facts = excerpt.song.facts
+    for song in known:
+        same = all(song.facts[name] == facts[name] for name in ("style", "meter", "beat_groups"))
+        if same and song.path != excerpt.song.path and song.bars > excerpt.bars:
+            return Excerpt(excerpt.index, song, (song.bars - excerpt.bars) // 2, excerpt.bars, 0)
+    return None
+
+
+def likeness(excerpt: Excerpt, sounds: Sounds, other: Excerpt | None) -> dict[str, float]:
+    """1 where the bar's profile lies on the song's own elsewhere, else 0; NaN for bars of one beat.
+
+    other: of another song, for what "relative" is.
+    """
     wanted = profile(elsewhere(excerpt).audio(), excerpt)
     if wanted.beats < 2:
-        return dict.fromkeys([*sounds, "chance"], float("nan"))
-    right = {name: float(groove.best_turn(profile(audio, excerpt), wanted) == 0) for name, audio in sounds.items()}
-    return {**right, "chance": 1.0 / wanted.beats}
+        return dict.fromkeys([*sounds, RELATIVE, "chance"], float("nan"))
+    found = {name: profile(audio, excerpt) for name, audio in sounds.items()}
+    if other is not None:
+        found[RELATIVE] = profile(other.audio(), other)
+    right = {name: float(groove.best_turn(one, wanted) == 0) for name, one in found.items()}
+    return {RELATIVE: float("nan"), **right, "chance": 1.0 / wanted.beats}
 
 
 def downbeats(excerpt: Excerpt, sounds: Sounds, ear: barlines.Ear) -> dict[str, float]:
@@ -142,7 +159,8 @@ def measure(bench: Bench) -> dict[str, Any]:
     asked = drummed(twins.of(bench))
     heard: dict[str, dict[str, list[Times]]] = {band.name: {} for band in BANDS}
     right: dict[str, list[float]] = {name: [] for name in ROWS}
-    alike: dict[str, list[float]] = {name: [] for name in ROWS}
+    alike: dict[str, list[float]] = {name: [] for name in (*ROWS, RELATIVE)}
+    known = listening.teachers(bench)[0]
     ear, lessons = listening.bar_ear(bench)
     pairs = []
     for excerpt in bench.track(asked, "timing"):
@@ -157,7 +175,7 @@ def measure(bench: Bench) -> dict[str, Any]:
         if excerpt.song.path.name not in lessons:
             for name, value in downbeats(excerpt, sounds, ear).items():
                 right[name].append(value)
-        for name, value in likeness(excerpt, sounds).items():
+        for name, value in likeness(excerpt, sounds, relative(excerpt, known)).items():
             alike[name].append(value)
         clicks = {name: times[-1] for name, times in heard[BANDS[1].name].items()}
         if (pair := swings(excerpt, clicks)) is not None:
