@@ -185,6 +185,8 @@ def run(out: Path, bundle: Path | None) -> list[Row]:
     table = as_markdown(rows)
     wavefile.write_whole(out / "table.md", table.encode())
     say(f"the engine has stopped; see {out}/\n\n{table}")
+    say(f"Listen to {out / '2-continued-joined.wav'}: a recorded loop, then bars that go on from it.")
+    say("Next: an engine of your own, with a page in the browser: .venv/bin/attacca serve --web")
     return rows
 
 

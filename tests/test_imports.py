@@ -180,7 +180,11 @@ def loaded_by(module: str) -> set[str]:
     return seen
 
 
-@pytest.mark.parametrize("module", ["bridge.cli", "bridge.serve", "bridge.client", "bridge.demo", "plugin_host.play"])
+LIGHT = ["bridge.cli", "bridge.serve", "bridge.client", "bridge.demo", "plugin_host.play"]
+LIGHT += [f"bridge.commands.{path.stem}" for path in sorted((ROOT / "bridge" / "commands").glob("[a-z]*.py"))]
+
+
+@pytest.mark.parametrize("module", LIGHT)
 def test_light_modules_load_nothing_heavy(module: str) -> None:
     if module not in sources():
         pytest.fail(f"{module} is not there")

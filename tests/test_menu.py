@@ -19,7 +19,7 @@ import click
 import pytest
 
 from bridge.cli import MENU, cli, main
-from bridge.commands.common import from_os_error
+from bridge.commands.common import from_os_error, no_empty_folder
 from bridge.commands.listen import announce
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,6 +126,23 @@ def test_an_engine_that_may_not_write_its_cache_says_which_option_helps(
     code, out, err = run_here("serve", "--fake", "--zmq", "tcp://127.0.0.1:0", "--osc", "127.0.0.1:0")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert str(tmp_path / "cache") in err and "--render-dir" in err
+
+
+def test_what_ends_in_an_error_leaves_no_empty_folder(tmp_path: Path) -> None:
+    made, kept, full = tmp_path / "made", tmp_path / "kept", tmp_path / "full"
+    kept.mkdir()
+
+    def stop_at(folder: Path) -> None:
+        with no_empty_folder(folder):
+            folder.mkdir(exist_ok=True)
+            if folder is full:
+                (folder / "work").write_text("an hour's work")
+            raise KeyboardInterrupt
+
+    for folder in (made, kept, full):
+        with pytest.raises(KeyboardInterrupt):
+            stop_at(folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "kept"]
 
 
 def test_rewritten_bars_are_counted_from_1(tmp_path: Path) -> None:

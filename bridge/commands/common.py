@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -152,3 +153,16 @@ def stopping() -> Iterator[threading.Event]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def no_empty_folder(path: Path) -> Iterator[None]:
+    """What is made in here and ends in an error leaves no empty folder at `path`."""
+    before = path.exists()
+    try:
+        yield
+    except BaseException:
+        if not before:
+            with contextlib.suppress(OSError):  # there is something in it, or it was not made
+                path.rmdir()
+        raise

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bridge.commands.bundles import bundle_path
-from bridge.commands.common import Real, Whole, device_option, json_option, print_line, runtime_option
+from bridge.commands.common import Real, Whole, device_option, json_option, no_empty_folder, print_line, runtime_option
 from bridge.commands.experiments import STEPS_HELP, run_recipes
 from bridge.commands.menu import examples
 from engine.errors import BadRequest
@@ -89,7 +89,8 @@ def train(
         return
     if budget_minutes is None and not adapt:
         raise BadRequest("Give --budget-minutes M, the time for all stages together, from 0.5 to 10000.")
-    result = learn(budget_minutes or ADAPT_MINUTES, device, out, start_from, data, adapt, fresh)
+    with no_empty_folder(out):
+        result = learn(budget_minutes or ADAPT_MINUTES, device, out, start_from, data, adapt, fresh)
     if as_json:
         print_line(result)
     else:
@@ -111,12 +112,13 @@ def scan_folder(data: Path, out: Path, as_json: bool) -> None:
     from engine.training.folder.prepare import prepare
     from engine.training.folder.progress import shown
 
-    with shown(Console(stderr=True)) as tell:
+    with no_empty_folder(out), shown(Console(stderr=True)) as tell:
         report = prepare(data, out / "corpus", tell)
     if as_json:
         print_line(report.as_json())
     else:
         report.show(Console())
+        click.echo(f"Next: attacca train --data {data} --adapt --out {out}")
 
 
 def learn(
@@ -168,7 +170,8 @@ def evaluate(
     other = bundle_path(against) if against is not None else None
     from engine.training import evaluate as evaluation
 
-    evaluation.run(path, out, clips, as_json, corpus, teacher, only, other, against_teacher, runtime or "torch")
+    with no_empty_folder(out):
+        evaluation.run(path, out, clips, as_json, corpus, teacher, only, other, against_teacher, runtime or "torch")
 
 
 @click.command()
