@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.progress import track
 
 from engine.models.sentences import write_table
-from engine.training import phrasings
 from engine.training.corpus.build import EXCERPT_SECONDS, jobs
-from engine.training.corpus.captions import style_phrases
 from engine.training.corpus.sample import SongJob, described
 from engine.training.corpus.styletable import STYLE_NAMES
 from engine.training.metrics.prompts import DRUM_PROMPTS
+from engine.training.phrasebook.asked import ASKED
+from engine.training.phrasings import UNSEEN
+from engine.training.prompt import Vocabulary, embed_all, named_phrases
 
 
 def song_captions(job: SongJob) -> list[str]:
@@ -31,13 +32,10 @@ def song_captions(job: SongJob) -> list[str]:
 
 def phrases() -> Iterator[str]:
     """Sentences that are there whatever the corpus: what names a style, and what the evaluation asks for."""
-    for source in (style_phrases(), phrasings.TAUGHT, phrasings.UNSEEN):
+    yield from (text for text, _ in named_phrases(Vocabulary(tuple(STYLE_NAMES), ())))
+    for source in (UNSEEN, ASKED):
         for texts in source.values():
             yield from texts
-    carriers = phrasings.CARRIERS
-    for source in (style_phrases(), phrasings.TAUGHT):
-        for texts in source.values():
-            yield from (carriers[index % len(carriers)].format(text) for index, text in enumerate(texts))
     yield from (text for text, *_ in DRUM_PROMPTS)
 
 
@@ -47,8 +45,6 @@ def phrases() -> Iterator[str]:
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="The corpus' own.")
 def main(file: Path, songs: int, seed: int) -> None:
     """Write FILE with the captions of the first SONGS songs of a corpus, and every fixed phrase."""
-    from engine.training.prompt import embed_all
-
     wanted = jobs(file.parent, songs * EXCERPT_SECONDS / 3600.0, seed, STYLE_NAMES)[:songs]
     texts = dict.fromkeys(phrases())
     for job in track(wanted, "compose", console=Console(stderr=True)):

@@ -1,7 +1,8 @@
 """How people ask for a style when they do not use the corpus' words: some to learn from, others to be judged by.
 
-TAUGHT widens what the prompt head learns from; UNSEEN is never trained on. The two share no phrase and
-no artist (a test holds this), so that UNSEEN says how far the head carries.
+TAUGHT and the phrasebook (engine.training.phrasebook) widen what the prompt head learns from; UNSEEN is never
+trained on, nor are the phrasebook's own ASKED. What is taught and what is judged share no phrase and no artist
+(a test holds this), so that UNSEEN and ASKED say how far the head carries.
 """
 
 from __future__ import annotations

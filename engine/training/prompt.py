@@ -13,11 +13,15 @@ from torch import Tensor, nn
 
 from engine.models.prompt import PromptHead, sentence_encoder
 from engine.training.data import Rng
+from engine.training.phrasebook import PHRASEBOOK
+from engine.training.phrasebook.asked import ASKED
+from engine.training.phrasebook.grammar import composed
 from engine.training.phrasings import CARRIERS, TAUGHT, UNSEEN
 
 TAG_KINDS = ("genre", "mood", "instruments", "era", "production", "tempo")
 MAX_TAGS = 96
 CAPTIONS_A_SONG = 12
+COMPOSED_A_STYLE = 60
 STEPS = 1500
 NOISE = 0.02
 ANCHOR = 5.0
@@ -63,21 +67,26 @@ def captions_and_targets(
             texts.append(text)
             styles.append(vocabulary.styles.index(facts["style"]))
             rows.append(row)
-    for text, style in named_phrases(vocabulary, rng):
+    for text, style in named_phrases(vocabulary):
         texts.append(text)
         styles.append(vocabulary.styles.index(style))
         rows.append(np.full(len(vocabulary.tags), -1.0, np.float32))
     return texts, torch.tensor(styles), torch.from_numpy(np.stack(rows))
 
 
-def named_phrases(vocabulary: Vocabulary, rng: Rng) -> list[tuple[str, str]]:
-    """(phrase, style) for all phrases that name a style without a song: bare, and as one asks for something."""
+def named_phrases(vocabulary: Vocabulary) -> list[tuple[str, str]]:
+    """(text, style) for all texts that name a style without a song: bare, as one asks for something, and composed.
+
+    They are the same in every training.
+    """
     from engine.training.corpus.captions import style_phrases
 
-    sources = (style_phrases(), TAUGHT)
-    bare = [(text, name) for source in sources for name, texts in source.items() for text in texts]
-    known = [(text, name) for text, name in bare if name in vocabulary.styles]
-    return known + [(CARRIERS[int(rng.integers(len(CARRIERS)))].format(text), name) for text, name in known]
+    rng = np.random.default_rng(0)
+    bare = [(text, name) for source in (style_phrases(), TAUGHT) for name, texts in source.items() for text in texts]
+    asked = [(CARRIERS[int(rng.integers(len(CARRIERS)))].format(text), name) for text, name in bare]
+    said = [(text, name) for name, entries in PHRASEBOOK.items() for text in entries.all()]
+    put = [(text, name) for name in PHRASEBOOK for text in composed(PHRASEBOOK, name, COMPOSED_A_STYLE, rng)]
+    return [pair for pair in (*bare, *asked, *said, *put) if pair[1] in vocabulary.styles]
 
 
 def embed_all(texts: list[str]) -> Tensor:
@@ -109,8 +118,11 @@ def train(
     head = fit(embedded, styles, tags, vocabulary, seed, None if start is None else start[0])
     with torch.no_grad():
         right = (head.logits(embedded)[:, : head.styles].argmax(1) == styles).float()
-    unseen = measure(head, vocabulary)
-    console.print(f"prompt head: {len(texts)} texts, style right {right.mean():.3f}, in unseen phrasings {unseen:.3f}")
+    unseen, asked = measure(head, vocabulary), measure(head, vocabulary, ASKED)
+    console.print(
+        f"prompt head: {len(texts)} texts, style right {right.mean():.3f},"
+        f" in unseen phrasings {unseen:.3f}, in requests of all kinds {asked:.3f}"
+    )
     return head, vocabulary
 
 
@@ -125,9 +137,11 @@ def fit(
 ) -> PromptHead:
     """The head for embeddings [n, 384], style indices [n] and tags [n, tags] (-1 where a text says nothing).
 
-    NOISE blurs each sentence, so that near ones are answered alike.
+    NOISE blurs each sentence, so that near ones are answered alike. A text that says nothing of tags is taught those
+    which captions of its style usually have, so that its vector is like those that a denoiser knows from captions.
     """
     phrase = (tags < 0).any(1)  # none where no song has a tag
+    wanted = with_usual_tags(styles, tags)
     weights = torch.where(phrase, (~phrase).sum() / phrase.sum().clamp_min(1), torch.ones(()))
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -140,7 +154,7 @@ def fit(
     for _ in range(steps):
         rows = torch.multinomial(weights, 256, True, generator=generator)
         noisy = embedded[rows] + NOISE * torch.randn(256, 384, generator=generator)
-        loss = head_loss(head.logits(noisy), styles[rows], tags[rows], head.styles)
+        loss = head_loss(head.logits(noisy), styles[rows], wanted[rows], head.styles)
         if start is not None:
             drift = 1.0 - nn.functional.cosine_similarity(head(embedded[rows]), anchor[rows], dim=-1)
             loss = loss + ANCHOR * (drift * ~phrase[rows]).mean()
@@ -148,6 +162,17 @@ def fit(
         torch.autograd.backward(loss)
         optimizer.step()
     return head.eval()
+
+
+def with_usual_tags(styles: Tensor, tags: Tensor) -> Tensor:
+    """Tags [n, tags] where rows of -1 are the mean row of their style's other texts; -1 where it has none."""
+    filled = tags.clone()
+    told = (tags >= 0).all(1)
+    for style in torch.unique(styles[~told]):
+        others = told & (styles == style)
+        if others.any():
+            filled[~told & (styles == style)] = tags[others].mean(0)
+    return filled
 
 
 def head_loss(logits: Tensor, styles: Tensor, tags: Tensor, count: int) -> Tensor:
