@@ -10,6 +10,7 @@ import soundfile
 
 from engine.errors import BadRequest
 from plugin_host.recording import Recorder, unused
+from tests.waiting import wait
 
 RATE_HZ = 48_000
 BLOCK = np.linspace(-1, 1, 2 * 256, dtype=np.float32).reshape(256, 2)
@@ -37,6 +38,19 @@ def test_a_file_that_came_meanwhile_stays_too(tmp_path: Path) -> None:
     recorder.close()
     assert path.read_bytes() == b"somebody's"
     assert recorder.path == tmp_path / "night-2.wav" and soundfile.info(recorder.path).frames == 256
+
+
+def test_what_a_killed_host_leaves_can_be_read(tmp_path: Path) -> None:
+    """The file of a recorder that never closes, as it lies on the disk."""
+    recorder = Recorder(tmp_path / "night.wav", RATE_HZ, 2, 256)
+    for _ in range(100):
+        recorder.take(BLOCK)
+    wait(lambda: recorder.frames == 100 * 256, "all is written")
+    (part,) = tmp_path.glob(".night-*.part.wav")
+    (tmp_path / "left.wav").write_bytes(part.read_bytes())
+    sound, rate = soundfile.read(tmp_path / "left.wav", dtype="float32")
+    assert rate == RATE_HZ and np.array_equal(sound, np.tile(BLOCK, (100, 1)))
+    recorder.close()
 
 
 def test_the_first_number_that_is_free(tmp_path: Path) -> None:
