@@ -15,6 +15,7 @@ from engine.models.codec import LATENTS
 from engine.models.denoiser import Conditions, Denoiser, rotary_tables
 from engine.models.dual_path import Attention, DualPath, joined, segments_of
 from engine.models.dual_path_base import BackboneConfig, Slerp
+from tests.denoisers import shaken
 
 PROMPT = 5
 BUDGET = 3_000_000
@@ -26,23 +27,13 @@ def some_conditions(batch: int, count: int, width: int, seed: int = 0) -> Condit
     return Conditions(*(torch.randn(batch, *shape, generator=g) for shape in shapes))
 
 
-def shaken(config, seed: int = 0) -> Denoiser:
-    """A small network none of whose parameters is zero."""
-    torch.manual_seed(seed)
-    model = B.build(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model
-
-
 def small(kind: str, **more):
     return B.config_of(kind, PROMPT, 32, **more)
 
 
 @pytest.mark.parametrize("kind", B.KINDS)
 def test_each_kind_has_the_denoiser_s_interface_at_any_length(kind):
-    model = shaken(small(kind))
+    model = shaken(lambda: B.build(small(kind)))
     wanted = list(inspect.signature(Denoiser.forward).parameters)
     assert list(inspect.signature(type(model).forward).parameters)[: len(wanted)] == wanted
     for count in (1, 7, 16, 37):
@@ -54,7 +45,7 @@ def test_each_kind_has_the_denoiser_s_interface_at_any_length(kind):
 
 @pytest.mark.parametrize("kind", B.KINDS)
 def test_each_kind_hears_every_condition_time_and_guidance(kind):
-    model = shaken(small(kind))
+    model = shaken(lambda: B.build(small(kind)))
     given, z = some_conditions(1, 20, model.config.globals_width), torch.randn(1, 20, LATENTS)
     time, scale = torch.full((1,), 0.4), torch.full((1,), 2.0)
     base = model(z, time, scale, given)
@@ -77,7 +68,7 @@ def test_sizes_lie_within_a_twentieth_of_the_budget(kind):
 
 @pytest.mark.parametrize("kind", B.KINDS)
 def test_a_config_survives_json_and_a_student_starts_as_its_teacher(kind):
-    teacher = shaken(small(kind))
+    teacher = shaken(lambda: B.build(small(kind)))
     assert B.from_facts(B.as_facts(teacher.config)) == teacher.config
     student = B.student_of(teacher, jumps=True)
     given, z = some_conditions(2, 12, teacher.config.globals_width), torch.randn(2, 12, LATENTS)
@@ -161,7 +152,7 @@ def by_loops(model: DualPath, each, overall, frames, semantic):
 
 def test_the_dual_path_equals_a_reference_by_loops():
     config = BackboneConfig(prompt=PROMPT, width=16, layers=2, heads=2, slerp=True, segment=4, tokens=6)
-    model = shaken(config, 3).double()
+    model = shaken(lambda: B.build(config), 3).double()
     given = some_conditions(2, 9, config.globals_width).map(lambda x: x.double())
     z, time = torch.randn(2, 9, LATENTS).double(), torch.tensor([0.3, 0.8]).double()
     semantic = torch.tensor([[1, 5, 0], [2, 2, 4]])

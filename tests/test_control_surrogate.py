@@ -20,7 +20,7 @@ from engine.models.denoiser import Conditions, Denoiser
 from engine.models.joint import Joint
 from engine.render.sample import few_step
 from engine.training import shortcut
-from tests.test_diffusion import some_conditions, some_model
+from tests.denoisers import some_conditions, some_model
 from tests.test_jumps import noise_of
 from tests.tiny_bundle import untrained
 

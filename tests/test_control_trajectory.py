@@ -14,7 +14,7 @@ from engine.diffusion.flow import diffuse
 from engine.diffusion.paths import PATHS
 from engine.models.codec import LATENTS
 from engine.training import shortcut
-from tests.test_diffusion import some_conditions, some_model
+from tests.denoisers import some_conditions, some_model
 from tests.test_jumps import noise_of, without_context
 
 

@@ -11,46 +11,10 @@ from engine.diffusion import consistency as CM
 from engine.diffusion import flow, guidance
 from engine.models import denoiser as D
 from engine.models.codec import LATENTS
-from engine.models.denoiser import FRAME_FEATURES, Conditions, Denoiser, DenoiserConfig
+from engine.models.denoiser import Conditions
+from tests.denoisers import CONFIG, gaussian_velocity, some_conditions, some_model
 
-CONFIG = DenoiserConfig(prompt=7, width=32, layers=2, heads=2)
 USUAL = torch.tensor(D.USUALLY_GUIDED).expand(2, -1)
-
-
-def some_conditions(batch: int, count: int, seed: int = 0) -> Conditions:
-    g = torch.Generator().manual_seed(seed)
-
-    def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=g)
-
-    return Conditions(
-        draw(batch, count, LATENTS),
-        torch.ones(batch, count, 1),
-        draw(batch, count, LATENTS),
-        torch.ones(batch, count, 1),
-        draw(batch, count, 8, FRAME_FEATURES),
-        draw(batch, CONFIG.globals_width),
-    )
-
-
-def some_model(seed: int = 0) -> Denoiser:
-    torch.manual_seed(seed)
-    model = Denoiser(CONFIG).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model
-
-
-def gaussian_velocity(std: float) -> flow.Velocity:
-    """The exact velocity of rectified flow when the data is N(0, std^2): E[e - z0 | z_t]."""
-
-    def velocity(z: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        t = time[:, None, None]
-        variance = (1 - t) ** 2 * std**2 + t**2
-        return z * (t - (1 - t) * std**2) / variance
-
-    return velocity
 
 
 @pytest.mark.parametrize(("solver", "order"), [(flow.euler, 1), (flow.heun, 2)])

@@ -16,6 +16,7 @@ from engine.training.distillations.common import Trio, draw_weights, over_new, t
 from engine.training.distillations.consistency import GuidedConsistency, consistent
 from engine.training.distillations.trajectory import Trajectory, jumped
 from engine.training.loop import Averaged
+from tests.denoisers import shaken
 from tests.mixture import Mixture
 
 CONFIG = DenoiserConfig(prompt=3, width=32, layers=1, heads=2, jumps=True)
@@ -29,12 +30,7 @@ def some_conditions(batch: int, count: int) -> Conditions:
 
 
 def some_model(seed: int = 0) -> Denoiser:
-    torch.manual_seed(seed)
-    model = Denoiser(CONFIG).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model
+    return shaken(lambda: Denoiser(CONFIG), seed)
 
 
 def some_example(batch: int = 3, count: int = 6):

@@ -17,7 +17,7 @@ from engine.models.denoiser import Conditions
 from engine.models.joint import Joint
 from engine.training import shortcut
 from engine.training.adherence import Judges
-from tests.test_diffusion import CONFIG, gaussian_velocity, some_conditions, some_model
+from tests.denoisers import CONFIG, gaussian_velocity, some_conditions, some_model
 from tests.tiny_bundle import untrained
 
 
