@@ -5,6 +5,7 @@ History (docs/LOG.md, CHANGELOG.md) names what was there when it was written, an
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -40,6 +41,12 @@ SUFFIXES = (
 )
 MADE = {"manifest.json", "results.json", "report.html", "transcript.json", "played.mid", "files.json", "picks.json"}
 """Files that running makes; who names them says what makes them."""
+FRONTS = {
+    "engine/__init__.py", "engine/diffusion/__init__.py", "engine/models/__init__.py", "engine/render/__init__.py",
+    "engine/runtimes/__init__.py", "engine/training/__init__.py", "engine/training/corpus/__init__.py",
+    "bridge/__init__.py", "bridge/sync/__init__.py", "plugin_host/__init__.py",
+}  # fmt: skip
+"""Where somebody who opens a folder begins: their docstrings name the folder's modules."""
 PACKAGES = ("engine", "bridge", "plugin_host", "benchmarks")
 CONTEXT = click.Context(cli)
 CODE = re.compile(r"`([^`\n]+)`")
@@ -133,6 +140,19 @@ def is_there(name: str) -> bool:
         path for path in (ROOT / f"{module.replace('.', '/')}.py", folder.parent / "__init__.py") if path.is_file()
     ]
     return any(re.search(rf"\b{member}\b", path.read_text(encoding="utf-8")) for path in sources)
+
+
+def test_every_module_says_what_it_is_and_a_package_names_modules_of_its_own() -> None:
+    silent, wrong = [], []
+    for path in (path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))):
+        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if not said:
+            silent.append(str(path.relative_to(ROOT)))
+        elif str(path.relative_to(ROOT)) in FRONTS:
+            named = {word for word in CODE.findall(said) if re.fullmatch(r"[a-z_]+", word)}
+            found = {inner.stem for inner in path.parent.iterdir()}
+            wrong += [f"{path.parent.relative_to(ROOT)}: {word}" for word in sorted(named - found)]
+    assert (silent, wrong) == ([], [])
 
 
 @pytest.mark.parametrize("page", pages())
