@@ -12,7 +12,10 @@ from engine.models import conditions as K
 from engine.models import lownotes
 from engine.models import lows as L
 from engine.models.lownotes import LowNotes, leads
+from engine.render.condition import PromptSense, gather, place_of
 from engine.render.decode import Decoder
+from engine.render.past import Pasts
+from engine.types import Only, Request, Strengths, Stretch
 from tests.tiny_bundle import untrained
 
 C_MAJOR, F_CHORD, OPEN = (0, 2, 4, 5, 7, 9, 11), (5, 9, 0), ()
@@ -136,3 +139,24 @@ def test_a_decoder_reads_the_leads_from_where_it_speaks_and_is_the_same_in_piece
     assert np.square(whole - cut).mean() < 1e-6 * np.square(whole).mean()
     lead[16 : 16 + 80] = 0.0
     np.testing.assert_array_equal(spoken(lead, (176,)), plain)
+
+
+def asked_leads(**told_too: object) -> np.ndarray | None:
+    """Leads of two new bars at 120, a second before them included."""
+    request = Request(id="bass", kind="generate", bars=2, tempo="120", seed=1, **told_too)
+    networks = untrained()
+    sense = PromptSense(networks.student.config.prompt, None, -20.0)
+    return gather(request, place_of(request, None), Pasts(networks), sense).low_leads
+
+
+def test_what_a_request_switches_off_or_says_nowhere_does_not_act() -> None:
+    assert asked_leads() is None
+    assert asked_leads(chords="Dm", strengths=Strengths(chords=0.0)) is None
+    key = asked_leads(key="C major", strengths=Strengths(chords=0.0))
+    assert key is not None and set(np.unique(key)) == {0.0, lownotes.SCALE_CENTS}
+    both = asked_leads(key="C major", chords="Dm")
+    assert both is not None
+    assert both[-20].tolist() == [50, 0, 70, 0, 50, 70, 0, 50, 0, 70, 0, 50]
+    assert both[0].tolist() == [50, 0, 50, 0, 50, 50, 0, 50, 0, 50, 0, 50], "nothing is said of what lies before"
+    part = asked_leads(chords="Dm", only=Only(chords=Stretch(begin=4.0, end=8.0)))
+    assert part is not None and not part[: len(part) // 2].any() and part[-20].max() == lownotes.CHORD_CENTS
