@@ -102,6 +102,11 @@ def test_told_error_is_least_at_the_true_pitch_and_leaves_out_what_has_none():
     assert float(lows.told_error(torch.randn(2, C.PITCHES), torch.tensor([-1.0, -1.0]))) == 0.0
 
 
+def test_an_untrained_network_adds_nothing():
+    with torch.no_grad():
+        assert float(Lows(16)(torch.randn(2, 5, C.LATENTS, generator=generator())).abs().max()) < 1e-4
+
+
 def test_a_network_for_the_lows_moves_no_mel_no_latent_and_looks_no_further_than_the_decoder():
     codec, plain = made(), made()
     plain.lows = None

@@ -97,7 +97,7 @@ class Lows(nn.Module):
 
     Where latents leave open which of two notes a bass plays, the least error in dB is a smear between them. So the
     network says how likely each pitch is in both of a patch's frames, and adds each pitch's shape by that likelihood.
-    It looks no further to both sides than the codec's decoder.
+    It looks no further to both sides than the codec's decoder. Untrained it adds nothing.
     """
 
     def __init__(self, width: int = 256, blocks: int = 2) -> None:
@@ -108,6 +108,8 @@ class Lows(nn.Module):
         off_hz = torch.from_numpy(F.low_centres_hz()).float()[:, None] - pitches_hz
         with torch.no_grad():
             self.shapes.weight.copy_((LOBE_DB - CURVE * off_hz.square()).clamp_min(0.0) / SCALE_DB)
+            nothing: Tensor = self.body.get_parameter(f"{len(self.body) - 1}.bias")
+            nothing[:LOW_WIDTH] = -self.shapes.weight.mean(1).repeat(len(LOW_AT))
 
     @classmethod
     def like(cls, state: Mapping[str, Tensor], prefix: str = "") -> Lows:
