@@ -127,11 +127,7 @@ def compose_drums(
                 continue
             rolls = np.random.default_rng([int(roll_seed), index, offset % 4 + 4 * (offset // 8)])
             grid, extra = _bar(style, templates[key][offset % 8], planned, offset, beats, steps, rng, rolls)
-            chance = fills.fill_chance(offset, planned.section.bars, style)
-            building = "build" in planned.marks
-            if rng.random() < chance and intensity >= 2 and not building and index < len(plan) - 1:
-                phrase_end = (offset + 1) % 8 == 0 or offset + 1 == planned.section.bars
-                longest = max(steps // 2, 6) if phrase_end else 4
+            if longest := _longest_fill(style, planned, offset, index == len(plan) - 1, steps, rng):
                 last_fill, start, fill = fills.draw_fill(style, steps, last_fill, longest, rng)
                 grid = fills.apply_fill(grid, start, fill)
                 extra = [e for e in extra if e[0] < start]
@@ -141,6 +137,18 @@ def compose_drums(
             _emit(track, grid, extra, bar, steps)
     _silences(style, plan, track, steps, rng)
     return track
+
+
+def _longest_fill(
+    style: Style, planned: PlannedSection, offset: int, last: bool, steps: int, rng: np.random.Generator
+) -> int:
+    """How many steps a fill at the end of a section's bar may have; 0: none comes."""
+    bars = planned.section.bars
+    comes = rng.random() < fills.fill_chance(offset, bars, style)
+    if not comes or planned.intensity[offset] < 2 or "build" in planned.marks or last:
+        return 0
+    phrase_end = (offset + 1) % 8 == 0 or offset + 1 == bars
+    return max(steps // 2, 6) if phrase_end else 4
 
 
 def _dress(bars: list[Grid], style: Style, steps: int, rng: np.random.Generator) -> None:
