@@ -16,7 +16,7 @@ help:
 	@echo "make plugin  the plugin as VST3, CLAP and LV2, built and installed for this user; needs g++ and dpf-source"
 	@echo "make bench   five minutes of speed, latency, deadlines and growth, then docs/benchmarks.md; on free cores"
 	@echo "make soak    10 minutes of blocks on time while the engine renders, 100 engines killed (half an hour), 10 minutes of"
-	@echo "             the host on JACK and 100 edits of its chain, a performance played in by MIDI (half an hour); on free cores"
+	@echo "             the host on JACK and 100 edits of its chain (12), a performance played in by MIDI (2); on free cores"
 	@echo "make train   MINUTES=75: corpus, codec, teacher, student, evaluation, bundle"
 	@echo "make clean   removes what was built;  make distclean also .venv"
 
