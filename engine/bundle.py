@@ -22,7 +22,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 CARD = "MODEL_CARD.md"
 MODULES = ("codec", "vocoder", "student", "prompt", "listener")
-DEFAULT = Path(__file__).parent / "bundles" / "attacca-v3"
+DEFAULT = Path(__file__).parent / "bundles" / "attacca-v4"
 
 
 @dataclass(frozen=True)

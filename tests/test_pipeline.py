@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(400)  # every network of full size once: half a
 QUIET = Console(quiet=True)
 SMALL: dict[str, dict[str, Any]] = {"denoiser": {"width": 64, "layers": 1, "heads": 2}}
 LEFT_SECONDS = 1.0
-FOUNDATION = ("codec", "vocoder", "polish", "joint")
+FOUNDATION = ("codec", "vocoder", "polish", "lows", "joint")
 
 
 def begin(out: Path) -> None:

@@ -20,4 +20,5 @@ def attention(query: Tensor, key: Tensor, value: Tensor, causal: bool = False) -
     if causal:
         later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
         scores = scores.masked_fill(later, float("-inf"))
-    return scores.softmax(-1).to(value.dtype) @ value
+    result: Tensor = scores.softmax(-1).to(value.dtype) @ value
+    return result

@@ -43,6 +43,7 @@ NEEDS = {
     "codec": Need(6.0, 0.13, 0.14, 9.6, "steps"),
     "vocoder": Need(3.0, 0.09, 0.12, 7.9, "steps"),
     "polish": Need(2.0, 0.06, 0.24, 0.6, "steps"),
+    "lows": Need(3.0, 0.02, 0.02, 20.0, "steps"),
     "joint": Need(3.0, 0.025, 0.02, 3.0, "steps"),
     "planner": Need(0.0, 0.03, 0.02, 1.2, "steps"),
     "encode": Need(4.0, 0.07, 0.04, 1.4, "songs"),
@@ -51,7 +52,7 @@ NEEDS = {
     "export": Need(10.0, 0.01, 0.005),
     "evaluation": Need(0.0, 0.03, 0.02),
 }
-TRAINED = ("codec", "vocoder", "polish", "joint", "planner", "teacher", "student")
+TRAINED = ("codec", "vocoder", "polish", "lows", "joint", "planner", "teacher", "student")
 CONTINUED = ("corpus", "encode", "teacher", "student", "export", "evaluation")
 """Stages of a run that starts from a bundle: its codec, vocoder, prompt head and listener stay."""
 OPTIONAL = ("planner",)

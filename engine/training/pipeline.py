@@ -119,6 +119,7 @@ def foundation(shop: Workshop) -> tuple[Networks, Vocabulary]:
     coder = stages.coder(shop)
     voice = stages.voice(shop, coder)
     stages.polished(shop, coder, voice)
+    stages.basses(shop, coder)
     ears = stages.ears(shop, vocabulary)
     student = Denoiser(DenoiserConfig(prompt=vocabulary.width))
     return Networks(coder, voice, student, head, ears), vocabulary

@@ -1,6 +1,6 @@
 """The pipeline's stages, one function each; every one goes on where it stopped and, once finished, only loads.
 
-corpus -> prompt -> codec -> vocoder -> polish -> joint -> encode -> teacher -> student
+corpus -> prompt -> codec -> vocoder -> polish -> lows -> joint -> encode -> teacher -> student
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from engine.training import (
     encode,
     finished,
     joint,
+    lows,
     polish,
     prompt,
     shortcut,
@@ -50,8 +51,8 @@ VARIANTS_FROM_SECONDS = 60.0
 """Encoding gets augmented variants too when it has this long."""
 POOL_START_SECONDS = 8.0
 VALIDATION_WINDOW = 144
-BATCHES = {"codec": (12, 128), "vocoder": (4, 64), "polish": (4, 32), "joint": (48, 128), "teacher": (8, 256),
-           "student": (8, 128)}  # fmt: skip
+BATCHES = {"codec": (12, 128), "vocoder": (4, 64), "polish": (4, 32), "lows": (32, 256), "joint": (48, 128),
+           "teacher": (8, 256), "student": (8, 128)}  # fmt: skip
 """Examples a step on a CPU, and on a GPU where a stage's train function takes `batch`."""
 
 
@@ -163,6 +164,17 @@ def polished(shop: Workshop, model: Codec, speaker: Vocoder) -> None:
 
     shop.make("polish", lambda: _Pair(model, speaker), train, lambda made: codec.measure(made.codec, shop.held_out()))
     _samples(shop, "polish")
+
+
+def basses(shop: Workshop, model: Codec) -> None:
+    """The codec's network for the lows, added in place."""
+
+    def train(seconds: float) -> Codec:
+        more = _given(shop, lows.train, "lows")
+        return lows.train(shop.files(), model, seconds, shop.folder, shop.seed, shop.console, **more)
+
+    shop.make("lows", lambda: model, train, lambda made: lows.measure(made, shop.held_out()))
+    _samples(shop, "lows")
 
 
 class _Pair(nn.Module):
