@@ -176,7 +176,8 @@ class Refiner:
         """What was reached, for people: losses before and after, in decoded features."""
         before, after = self.terms(plain=True), self.terms()
         parts = [NAMES[name].format(before[name], after[name]) for name in after if name in NAMES]
-        return f"Refined in {self.iterations} iterations: {', '.join(parts) or 'nothing was within reach'}."
+        count = "one iteration" if self.iterations == 1 else f"{self.iterations} iterations"
+        return f"Refined in {count}: {', '.join(parts) or 'nothing was within reach'}."
 
 
 NAMES = {
