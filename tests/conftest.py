@@ -32,9 +32,7 @@ settings.load_profile("attacca")
 os.environ["ATTACCA_ZMQ"] = NOBODY
 os.environ["ATTACCA_RUNTIME"] = "torch"  # no test but those of the runtimes writes ONNX files
 os.environ["XDG_CONFIG_HOME"] = f"{tempfile.gettempdir()}/attacca-tests-config-{os.getpid()}"  # nobody's own settings
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # a job in the background of a shell: its children would ignore it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: its children would ignore it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 atexit.register(shutil.rmtree, os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
 
