@@ -159,7 +159,8 @@ def quality(folder: Path) -> list[list[str]]:
     card = folder / "MODEL_CARD.md"
     lines = card.read_text().splitlines() if card.exists() else []
     cells = [[cell.strip() for cell in row.strip("| ").split("|")] for row in lines if row.startswith("| student, ")]
-    return [row for row in cells if len(row) == 4 and row[0].startswith(("student, 1 step:", "student, 4 steps:"))]
+    told = [row for row in cells if len(row) == 5 and row[0].startswith(("student, 1 step:", "student, 4 steps:"))]
+    return [[what, found, target, reached] for what, found, _, target, reached in told]
 
 
 def pick(folder: Path) -> Found:

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from benchmarks import bridge, deadlines, growth, jack_graph, rtf, runtimes, stage
 from bridge import serve
 from bridge.client import Engine
+from engine import bundle
 from engine.errors import Unavailable
 from engine.fake import FakeRenderer
 from engine.resident import Resident
@@ -91,11 +92,12 @@ def test_stages_of_a_renderer_without_any_are_all_rest(pair: dict[str, Resident]
 
 
 def test_quality_is_read_from_the_model_card(tmp_path: Path) -> None:
-    head = "| student, 4 steps: distance | 1.1 [1.0, 1.2] | 0 to 1.2 | yes |"
-    card = f"{head}\n| student, 2 steps: x | 1 | 2 | no |\n| a |\n"
+    head = "| student, 4 steps: distance | 1.1 [1.0, 1.2] | - | 0 to 1.2 | yes |"
+    card = f"{head}\n| student, 2 steps: x | 1 | - | 2 | no |\n| a |\n"
     assert rtf.quality(tmp_path) == []
     (tmp_path / "MODEL_CARD.md").write_text(card)
     assert rtf.quality(tmp_path) == [["student, 4 steps: distance", "1.1 [1.0, 1.2]", "0 to 1.2", "yes"]]
+    assert len(rtf.quality(bundle.DEFAULT)) == 6, "the shipped card says it in the same way"
 
 
 def test_both_codecs_say_the_same() -> None:
