@@ -53,7 +53,7 @@ def cpu_corpus_hours(minutes: float) -> float:
     """Oracle: rendered at 35 times real time in the corpus' share of what the floors leave, and in its floor."""
     floors = {
         "corpus": 14,
-        "prompt": 8,
+        "prompt": 18,
         "codec": 6,
         "vocoder": 3,
         "polish": 2,
@@ -140,15 +140,15 @@ def test_budgets_out_of_bounds_and_missing_gpus_are_refused(tmp_path):
 
 
 def test_a_budget_that_this_machine_cannot_keep_is_refused_before_anything_is_done(tmp_path, monkeypatch):
-    """Floors add up to 59 s on two free cores: a machine three times slower needs 3.0 minutes."""
-    monkeypatch.setattr(pipeline, "slowness", lambda: 3.0)
-    with pytest.raises(BadRequest, match=r"all stages need 3\.0 minutes at the least"):
+    """Floors add up to 69 s on two free cores: a machine four times slower needs 4.6 minutes."""
+    monkeypatch.setattr(pipeline, "slowness", lambda: 4.0)
+    with pytest.raises(BadRequest, match=r"all stages need 4\.6 minutes at the least"):
         pipeline.prepare(2.5, tmp_path, "cpu", 1, QUIET)
     assert not (tmp_path / "stages").exists()
-    shop = pipeline.prepare(3.1, tmp_path, "cpu", 1, QUIET)
+    shop = pipeline.prepare(4.7, tmp_path, "cpu", 1, QUIET)
     shop.ledger.entry("corpus").seconds = 20.0
     shop.ledger.save()
-    assert pipeline.prepare(1.0, tmp_path, "cpu", 1, QUIET).slow == 3.0  # what was begun goes on
+    assert pipeline.prepare(1.0, tmp_path, "cpu", 1, QUIET).slow == 4.0  # what was begun goes on
     assert budget.least_minutes(CONTINUED, 1.0) == pytest.approx(34 / 60)
 
 

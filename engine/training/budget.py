@@ -39,7 +39,7 @@ class Need:
 
 NEEDS = {
     "corpus": Need(14.0, 0.24, 0.12, CORPUS_TIMES_REAL_TIME / 60.0, "minutes of music"),
-    "prompt": Need(8.0, 0.005, 0.005),
+    "prompt": Need(18.0, 0.005, 0.005),
     "codec": Need(6.0, 0.13, 0.14, 9.6, "steps"),
     "vocoder": Need(3.0, 0.09, 0.12, 7.9, "steps"),
     "polish": Need(2.0, 0.06, 0.24, 0.6, "steps"),
