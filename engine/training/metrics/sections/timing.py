@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from engine.models import features as F
 from engine.training.metrics import barlines, groove, listening, twins
@@ -28,7 +29,7 @@ ROWS = {
     "chance": "model against the groove at random phases (chance)",
 }
 RELATIVE = "another song of the style and meter"
-Sounds = dict[str, Audio]
+Features = dict[str, Tensor]
 
 
 def quarter_ms(excerpt: Excerpt) -> float:
@@ -46,9 +47,13 @@ def written(excerpt: Excerpt, band: Band) -> Times:
     return np.unique(events[np.isin(events[:, 1], band.keys), 0])
 
 
-def profile(audio: Audio, excerpt: Excerpt) -> groove.BarProfile:
-    """Rises in the lows, the middle and the highs, and change of harmony, by place in the bar."""
-    features = F.analyse_tensor(torch.from_numpy(np.ascontiguousarray(audio)))
+def analysed(audio: Audio) -> Tensor:
+    """Features [T, CHANNELS] dB."""
+    return F.analyse_tensor(torch.from_numpy(np.ascontiguousarray(audio)))
+
+
+def profile(features: Tensor, excerpt: Excerpt) -> groove.BarProfile:
+    """Rises in the lows, the middle and the highs, and change of harmony, by place in the bar of features."""
     mel = features[:, : 2 * F.MELS].reshape(len(features), 2, F.MELS).mean(1)
     rise = mel.diff(dim=0, prepend=mel[:1]).clamp_min(0.0)
     bands = [rise[:, a:b].mean(1) for a, b in ((0, 8), (8, 60), (60, F.MELS))]
@@ -77,28 +82,27 @@ def relative(excerpt: Excerpt, known: list[Song]) -> Excerpt | None:
     return None
 
 
-def likeness(excerpt: Excerpt, sounds: Sounds, other: Excerpt | None) -> dict[str, float]:
+def likeness(excerpt: Excerpt, sounds: Features, other: Excerpt | None) -> dict[str, float]:
     """1 where the bar's profile lies on the song's own elsewhere, else 0; NaN for bars of one beat.
 
     other: of another song, for what "relative" is.
     """
-    wanted = profile(elsewhere(excerpt).audio(), excerpt)
+    wanted = profile(analysed(elsewhere(excerpt).audio()), excerpt)
     if wanted.beats < 2:
         return dict.fromkeys([*sounds, RELATIVE, "chance"], float("nan"))
-    found = {name: profile(audio, excerpt) for name, audio in sounds.items()}
+    found = {name: profile(features, excerpt) for name, features in sounds.items()}
     if other is not None:
-        found[RELATIVE] = profile(other.audio(), other)
+        found[RELATIVE] = profile(analysed(other.audio()), other)
     right = {name: float(groove.best_turn(one, wanted) == 0) for name, one in found.items()}
     return {RELATIVE: float("nan"), **right, "chance": 1.0 / wanted.beats}
 
 
-def downbeats(excerpt: Excerpt, sounds: Sounds, ear: barlines.Ear) -> dict[str, float]:
+def downbeats(excerpt: Excerpt, sounds: Features, ear: barlines.Ear) -> dict[str, float]:
     """1 where the ear hears the bars begin where they were asked for, else 0; NaN for bars of one beat."""
     bars = barlines.Bars.of(excerpt.frames("beat_phase"), excerpt.frames("bar_phase"))
     if not 2 <= bars.beats <= barlines.MOST_BEATS:
         return dict.fromkeys([*sounds, "chance"], float("nan"))
-    heard = {name: F.analyse_tensor(torch.from_numpy(np.ascontiguousarray(one))) for name, one in sounds.items()}
-    right = {name: float(ear.turn(features, bars) == 0) for name, features in heard.items()}
+    right = {name: float(ear.turn(features, bars) == 0) for name, features in sounds.items()}
     return {**right, "chance": 1.0 / bars.beats}
 
 
@@ -172,10 +176,11 @@ def measure(bench: Bench) -> dict[str, Any]:
         for band in BANDS:
             for name, audio in sounds.items():
                 heard[band.name].setdefault(name, []).append(onsets_ms(audio, band))
+        features = {name: analysed(audio) for name, audio in sounds.items()}
         if excerpt.song.path.name not in lessons:
-            for name, value in downbeats(excerpt, sounds, ear).items():
+            for name, value in downbeats(excerpt, features, ear).items():
                 right[name].append(value)
-        for name, value in likeness(excerpt, sounds, relative(excerpt, known)).items():
+        for name, value in likeness(excerpt, features, relative(excerpt, known)).items():
             alike[name].append(value)
         clicks = {name: times[-1] for name, times in heard[BANDS[1].name].items()}
         if (pair := swings(excerpt, clicks)) is not None:
